@@ -1,0 +1,188 @@
+"""What the tests share: the real zws.py on free ports, a real publisher, an independent client, a real browser."""
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import websockets.sync.client
+import zmq
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+HANDSHAKE = ("GET / HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *arguments):
+        return None
+
+
+def wait_until(condition, seconds=10.0):
+    """Calls until it answers something true, and returns that; AssertionError after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+    return answer
+
+
+class Server:
+    """One zws.py process, started on free ports unless the options say others."""
+
+    def __init__(self, *options, stdin=subprocess.DEVNULL, env=None, program=(str(ROOT / "zws.py"),), browser=False):
+        self.options = [*program]
+        for name, value in (("--http-port", "0"), ("--ws-port", "0"), ("--zmq", "tcp://127.0.0.1:*")):
+            if name not in options:
+                self.options += [name, value]
+        self.options += [*([] if browser else ["--no-browser"]), *map(str, options)]
+        self.process = subprocess.Popen([sys.executable, *self.options], stdin=stdin, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, env={**os.environ, **(env or {})}, text=True)
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self.readers = [threading.Thread(target=lines.extend, args=(pipe,), daemon=True)
+                        for lines, pipe in ((self.out, self.process.stdout), (self.err, self.process.stderr))]
+        for reader in self.readers:
+            reader.start()
+        try:
+            wait_until(lambda: len(self.out) >= 3 or self.process.poll() is not None, 20)
+            assert len(self.out) >= 3, self.stderr
+        except AssertionError:
+            self.process.kill()
+            raise
+        start = "".join(self.out)
+        self.url = re.search(r"http://\S+", start)[0]               # type: ignore[index]
+        self.zmq = re.search(r"\w+://\S+", start.split("Publish")[1])[0]    # type: ignore[index]
+        self.http_port = int(re.search(r":(\d+)/", self.url)[1])    # type: ignore[index]
+        self.ws_port = self.find_ws_port()
+
+    def find_ws_port(self):
+        """The page's redirect names it, unless it is 9999."""
+        try:
+            urllib.request.build_opener(NoRedirect).open(self.url, timeout=10)
+        except urllib.error.HTTPError as redirect:
+            return int(re.search(r"ws=(\d+)", redirect.headers["Location"])[1])     # type: ignore[index]
+        return 9999
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def stderr(self):
+        return "".join(self.err)
+
+    def connect(self, **options):
+        """A tab that is no browser: an independent WebSocket client."""
+        return websockets.sync.client.connect(f"ws://localhost:{self.ws_port}/", compression=None, **options)
+
+    def raw(self, handshake=True, port=None, receive_buffer=None):
+        """A plain TCP connection to the WebSocket port, with the handshake done unless told otherwise."""
+        connection = socket.socket()
+        if receive_buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", port or self.ws_port))
+        if handshake:
+            connection.sendall(HANDSHAKE.format(port=self.ws_port).encode())
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                byte = connection.recv(1)
+                assert byte, answer
+                answer += byte
+            assert answer.startswith(b"HTTP/1.1 101 "), answer
+        return connection
+
+    def files(self):
+        """How many files the process has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def memory(self):
+        """Resident memory in KiB."""
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1])   # type: ignore[index]
+
+    def stop(self, number=15, seconds=10):
+        """Sends the signal and returns the exit status."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(seconds)
+        finally:
+            self.process.kill()
+            for reader in self.readers:
+                reader.join(5)
+
+
+@pytest.fixture
+def zws():
+    """Starts servers: `zws("--source", "none")`. Each is ended after the test and must not have printed a traceback."""
+    servers = []
+
+    def start(*options, **more):
+        servers.append(Server(*options, **more))
+        return servers[-1]
+    yield start
+    for server in servers:
+        server.stop()
+        assert "Traceback" not in server.stderr, server.stderr
+
+
+@pytest.fixture
+def publish():
+    """Connects publishers: `send = publish(server)`, then `send({"y": 1})` or `send(b"...")`; nothing is lost."""
+    context = zmq.Context()
+    context.linger = 2000
+
+    def connect(server):
+        publisher = context.socket(zmq.XPUB)
+        publisher.set(zmq.XPUB_NODROP, 1)
+        publisher.connect(server if isinstance(server, str) else server.zmq)
+        assert publisher.poll(10000), "no subscriber"
+        publisher.recv()
+
+        def send(point, *more):
+            publisher.send_multipart([part if isinstance(part, bytes) else json.dumps(part).encode()
+                                      for part in (point, *more)])
+        return send
+    yield connect
+    context.destroy(2000)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[
+            "--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_tab(chromium):
+    """Opens pages: `page = open_tab(url)`. At the end none of them may have said an error."""
+    errors: list[str] = []
+    contexts = []
+
+    def open_page(url, may_fail=False, **options):
+        contexts.append(chromium.new_context(**options))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        if not may_fail:    # a server that is stopped on purpose leaves "connection refused" on the console
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            page.on("response", lambda response: errors.append(response.url) if response.status >= 400 else None)
+        page.goto(url)
+        return page
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors
