@@ -36,25 +36,22 @@ from geventwebsocket.websocket import Header
 from paste.urlparser import StaticURLParser
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+FILES = "/graph.html", "/graph.js", "/flot/jquery.min.js", "/flot/jquery.flot.min.js"
 QUEUE = "inproc://queue"
-MAX_MESSAGE = 64 * 1024                 # bytes of a publisher's message
+QUEUE_BATCHES = 40          # high-water mark of each end of the queue
+MAX_BATCH = 8 * 1024        # bytes of messages after which a batch goes to the queue
+MAX_MESSAGE = 64 * 1024     # bytes of a publisher's message
 MAX_LABELS = 64
-MAX_BATCH = 8 * 1024                    # bytes of messages after which a batch goes to the queue
-QUEUE_BATCHES = 40                      # high-water mark of each end of the queue
-SPARE_FILES = 1000                      # open files kept for all that is not a tab
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10   # opcodes (RFC 6455 §5.2)
+STAMP = b"\0zws"            # how a stamp starts, which the points of another node carry
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10                                       # opcodes (RFC 6455 §5.2)
 CLOSE_CODES = {*range(1000, 1015), *range(3000, 5000)} - {1004, 1005, 1006}     # RFC 6455 §7.4, IANA registry
-HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"), ("X-Frame-Options", "DENY"),
-           ("Cache-Control", "no-cache")]
-NO_SUCH_HOST = "403 Forbidden", "No such host here; see --allow-host."
-STAMP = b"\0zws"                        # how a stamp starts, which a point of another node carries
 log = logging.getLogger("zws")
-decode_json = json.JSONDecoder(parse_constant=int).decode   # int() refuses NaN and Infinity, as JSON does
+decode_json = json.JSONDecoder(parse_constant=int).decode                   # int() refuses NaN, as JSON does
 encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def parse_point(message):
-    """A publisher's message (bytes) as a point: a dict of x (ms since the epoch), y, and label if it had one.
+    """A publisher's message (bytes) as a dict of x (ms since the epoch), y, and label if it had one.
 
     Raises ValueError with the reason for everything that is not a point.
     """
@@ -101,9 +98,9 @@ def stdin_producer(context, endpoint):
     publisher.set(zmq.XPUB_NODROP, 1)   # where lines come faster than points can go, they wait
     publisher.connect(endpoint)
     publisher.recv()                    # an XPUB hears that its subscriber has come: no line is lost
+    lines = iter(lambda: gevent.get_hub().threadpool.apply(sys.stdin.buffer.readline), b"")
     count = 0
-    while line := gevent.get_hub().threadpool.apply(sys.stdin.buffer.readline):
-        count += 1
+    for count, line in enumerate(lines, 1):
         with contextlib.suppress(ValueError):
             line = b'{"y":%r}' % float(line)
         try:
@@ -125,8 +122,7 @@ class Relay:
     def __init__(self, context, options):
         self.tabs = set()
         self.history = collections.defaultdict(lambda: collections.deque(maxlen=options.history))
-        self.dropped = collections.Counter()
-        self.some_dropped = gevent.event.Event()
+        self.dropped, self.reported = collections.Counter(), 0.0
         self.name, self.taken, self.newest = STAMP + os.urandom(8), 0, {}
         self.plain = zmq.Context.shadow(context)        # for sockets that never wait: green ones cost more
         self.queue = self.plain.socket(zmq.PUB)
@@ -138,38 +134,41 @@ class Relay:
         self.sub.bind(options.zmq)
         for upstream in options.upstream:
             self.sub.connect(upstream)
-        self.leaves = context.socket(zmq.XPUB) if options.republish else None
-        if self.leaves:
-            self.leaves.set(zmq.SNDHWM, 10_000)
-            self.leaves.set(zmq.XPUB_VERBOSE, 1)        # hear of every leaf that subscribes, not of the first alone
+        self.leaves = context.socket(zmq.XPUB)
+        self.leaves.set(zmq.SNDHWM, 10_000)
+        self.leaves.set(zmq.XPUB_VERBOSE, 1)            # hear of every leaf that subscribes, not of the first alone
+        if options.republish:
             self.leaves.bind(options.republish)
-            gevent.spawn(self.greet)
 
     def run(self):
         """The relay greenlet. All that waits goes out as one batch: the more points, the less a frame costs."""
         while True:
-            batch: list[bytes] = []
-            size = 0
+            batch, size = [], 0
             while not batch or size < MAX_BATCH and self.sub.get(zmq.EVENTS) & zmq.POLLIN:
                 parts = self.sub.recv_multipart()
                 batch.append(self.accept(parts))
                 size += len(parts[-1]) + 30
-            self.publish(b"".join(batch))
-            gevent.sleep(0)             # a flood of messages must not keep the hub from all else
+            if any(batch):
+                self.queue.get(zmq.EVENTS)      # or the PUB hears at most once a millisecond who is new and has read
+                self.queue.send(b"".join(batch))
+                for tab in list(self.tabs):     # they are in this thread: that libzmq wakes each by an event of
+                    tab.pump()                  # its own would double what a frame costs
+            gevent.sleep(0)                     # a flood of messages must not keep the hub from all else
 
     def accept(self, parts):
-        """The point in a message (of several parts, the last) as a frame, now in the history; empty if there is none."""
+        """The point in a message (of several parts, the last) as a frame, now in the history; b"" if there is none."""
         stamp = parts[0] if len(parts) == 2 and len(parts[0]) == 20 and parts[0].startswith(STAMP) else None
         if stamp and stamp[12:] <= self.newest.get(stamp[:12], b""):
-            return b""                  # it came by another way
+            return b""                          # it came by another way
         try:
             point = parse_point(parts[-1])
             label = point.get("label", "Value")
             if label not in self.history and len(self.history) == MAX_LABELS:
                 raise ValueError(f"more than {MAX_LABELS} labels")
         except ValueError as error:
+            if not self.dropped:
+                gevent.spawn_later(max(0, self.reported + 10 - time.monotonic()), self.report)
             self.dropped[str(error)] += 1
-            self.some_dropped.set()
             return b""
         self.taken += 1
         stamp = stamp or self.name + self.taken.to_bytes(8, "big")
@@ -177,33 +176,21 @@ class Relay:
         message = encode_json(point).encode()
         frame = encode_frame(TEXT, message)
         self.history[label].append((self.taken, frame, stamp, message))
-        if self.leaves:
-            self.leaves.send_multipart([stamp, message])
+        self.leaves.send_multipart([stamp, message])
         return frame
+
+    def report(self):
+        """Says what was dropped, and why, in one log line at most every 10 s."""
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in self.dropped.most_common())
+        log.warning("dropped %d: %s", self.dropped.total(), reasons)
+        self.dropped.clear()
+        self.reported = time.monotonic()
 
     def greet(self):
         """Gives a leaf that subscribes the history. The others get it as well, and drop it by its stamps."""
         while event := self.leaves.recv():
             for _, _, stamp, message in sorted(itertools.chain(*self.history.values())) if event[0] else ():
                 self.leaves.send_multipart([stamp, message])
-
-    def publish(self, batch):
-        """Puts a batch on the queue and has every tab send it. The tabs are in this thread, so the relay calls
-        them: that libzmq wakes each by an event of its own would double what a frame costs."""
-        if batch:
-            self.queue.get(zmq.EVENTS)  # or the PUB hears of new SUBs and of what they read at most once a millisecond
-            self.queue.send(batch)
-            for tab in list(self.tabs):
-                tab.pump()
-
-    def report(self):
-        """Says what was dropped, and why, in one log line at most every 10 s."""
-        while self.some_dropped.wait():
-            reasons = "; ".join(f"{reason} ({count})" for reason, count in self.dropped.most_common())
-            log.warning("dropped %d: %s", self.dropped.total(), reasons)
-            self.dropped.clear()
-            self.some_dropped.clear()
-            gevent.sleep(10)
 
 
 class Tab:
@@ -212,7 +199,7 @@ class Tab:
     Sending switches no greenlet: the relay calls `pump`, the hub's write watcher `flush`. The
     handler's own greenlet reads (`serve`).
     """
-    __slots__ = ("ws", "socket", "sub", "pending", "closing", "writable")
+    __slots__ = ("closing", "pending", "socket", "sub", "writable", "ws")
 
     def __init__(self, ws, relay):
         self.ws, self.socket = ws, ws.handler.socket
@@ -279,15 +266,15 @@ class Tab:
         """Read until the connection ends, and leave nothing behind."""
         try:
             self.close(*self.read())
-            # Closed on unread bytes, a socket resets, and the close frame may be lost: so ignore, for
-            # a moment, what the client still sends.
+            # Closed on unread bytes, a socket resets, and the close frame may be lost: so ignore for a
+            # moment what the client still sends.
             with gevent.Timeout(0.5, False):
                 while self.pending:
                     wait_write(self.socket.fileno())
                 self.socket.shutdown(socket.SHUT_WR)
                 while self.socket.recv(4096):
-                    pass
-        except OSError as error:
+                    gevent.sleep(0)
+        except (OSError, EOFError) as error:
             log.debug("tab %s: %s", self.ws.handler.client_address, error)
         except Exception as error:
             self.fail(error)
@@ -298,11 +285,12 @@ class Tab:
             self.ws.closed = True       # or the library would send a close frame of its own
 
     def read(self):
-        """Answer pings until the connection has to end; returns the close code and reason for it (RFC 6455 §5, §7.4).
+        """Answer pings until the connection has to end; returns the close code and reason (RFC 6455 §5, §7.4).
 
-        Raises OSError where it has ended.
+        Raises OSError or EOFError where it has ended.
         """
         while True:
+            gevent.sleep(0)             # reading does not switch while there are bytes: a flood must not keep the hub
             try:
                 header = Header.decode_header(self.ws.stream)   # refuses long and fragmented control frames itself
             except ProtocolError:
@@ -311,7 +299,10 @@ class Tab:
                 return 1002, b"unmasked, or reserved bits"
             if header.opcode < CLOSE:
                 return 1003, b"one-way stream"                  # its payload, of whatever length, is not read
-            payload = bytes(header.unmask_payload(self.ws.raw_read(header.length)))
+            payload = self.ws.raw_read(header.length)
+            if len(payload) < header.length:
+                raise EOFError("ended within a frame")
+            payload = bytes(header.unmask_payload(payload))
             if header.opcode == PING:
                 while self.pending:                             # who pings but does not read waits
                     wait_write(self.socket.fileno())
@@ -334,18 +325,19 @@ class WebSocketApp:
         self.relay, self.hosts, self.max_tabs = relay, hosts, max_tabs
 
     def refuse(self, handler):
-        """The server's pre_start_hook. The library upgrades before the application is called; true prevents it,
-        and the application gets the request as plain HTTP."""
+        """The server's pre_start_hook: where it is true, the library does not upgrade, and calls the application
+        as for plain HTTP. (It would upgrade before it calls the application.)"""
         header = handler.environ.get
         refusal = None
         if not self.hosts.allow(header("HTTP_HOST")):
-            refusal = NO_SUCH_HOST
+            refusal = "403 Forbidden", "No such host here; see --allow-host."
         elif header("HTTP_UPGRADE", "").lower() != "websocket":
             refusal = "426 Upgrade Required", "This port speaks WebSocket."
         elif (handler.command != "GET" or handler.request_version != "HTTP/1.1"
               or "upgrade" not in re.split("[ ,]+", header("HTTP_CONNECTION", "").lower())
               or header("HTTP_SEC_WEBSOCKET_VERSION") != "13"
-              or not re.fullmatch("[A-Za-z0-9+/]{22}==", header("HTTP_SEC_WEBSOCKET_KEY", ""))):
+              or not re.fullmatch("[A-Za-z0-9+/]{22}==", header("HTTP_SEC_WEBSOCKET_KEY", ""))
+              or header("CONTENT_LENGTH") or header("HTTP_TRANSFER_ENCODING")):
             refusal = "400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13)."
         elif not self.hosts.allow_origin(header("HTTP_ORIGIN")):
             refusal = "403 Forbidden", "Pages of another origin may not connect."
@@ -372,25 +364,23 @@ class WebSocketApp:
 
 class StaticFiles:
     """The application of the page's port: paste's StaticURLParser behind the list of what it may serve."""
-    paths = ("/graph.html", "/graph.js", "/flot/jquery.min.js", "/flot/jquery.flot.min.js")
 
     def __init__(self, hosts, ws_port):
-        self.hosts, self.ws_port = hosts, ws_port
-        self.parser = StaticURLParser(HERE)
+        self.hosts, self.ws_port, self.parser = hosts, ws_port, StaticURLParser(HERE)
 
     def __call__(self, environ, start_response):
         path, query = environ["PATH_INFO"], parse_qs(environ["QUERY_STRING"])
         name = self.hosts.allow(environ.get("HTTP_HOST"))
         if not name:
-            return answer(environ, start_response, *NO_SUCH_HOST)
+            return answer(environ, start_response, "403 Forbidden", "No such host here; see --allow-host.")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return answer(environ, start_response, "405 Method Not Allowed", "GET or HEAD only.",
                           ("Allow", "GET, HEAD"), ("Connection", "close"))
-        if path == "/" or path == "/graph.html" and query.get("ws", ["9999"]) != [str(self.ws_port)]:
-            points = "".join(f"&points={n}" for n in query.get("points", []) if n.isdecimal())
-            return answer(environ, start_response, "302 Found", "See /graph.html",
+        if path == "/" or (path == "/graph.html" and query.get("ws", ["9999"]) != [str(self.ws_port)]):
+            points = "".join(f"&points={n}" for n in query.get("points", []) if re.fullmatch("[0-9]+", n))
+            return answer(environ, start_response, "302 Found", "See /graph.html.",
                           ("Location", f"/graph.html?ws={self.ws_port}{points}"))
-        if path not in self.paths or not os.path.isfile(HERE + path):
+        if path not in FILES or not os.path.isfile(HERE + path):
             return answer(environ, start_response, "404 Not Found", "No such page here.")
         for header in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "RANGE", "CACHE_CONTROL"):
             environ.pop(f"HTTP_{header}", None)         # paste fails on some values; the files are small
@@ -399,6 +389,10 @@ class StaticFiles:
                   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
         return self.parser(environ, lambda status, headers, exc_info=None: start_response(
             status, [*headers, *HEADERS, ("Content-Security-Policy", policy)], exc_info))
+
+
+HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"), ("X-Frame-Options", "DENY"),
+           ("Cache-Control", "no-cache")]
 
 
 def answer(environ, start_response, status, text, *headers):
@@ -414,15 +408,14 @@ class Hosts:
     somebody else's name server (DNS rebinding)."""
 
     def __init__(self, options, http_port):
-        self.http_port = http_port
+        self.http_port, self.any_address = http_port, not is_loopback(options.host)
         self.names = {name.lower() for name in ("localhost", "127.0.0.1", "::1", options.host, *options.allow_host)}
-        self.any_address = not is_loopback(options.host)
 
     def allow(self, netloc):
         """The name in a Host header, as it is written in a URL, where it is allowed; else None."""
         with contextlib.suppress(ValueError):
-            name = urlsplit(f"//{netloc}").hostname
-            if name in self.names or self.any_address and ipaddress.ip_address(name):
+            name = urlsplit(f"//{netloc}").hostname or ""
+            if name in self.names or (self.any_address and ipaddress.ip_address(name)):
                 return bracket(name)
 
     def allow_origin(self, origin):
@@ -430,7 +423,7 @@ class Hosts:
         with contextlib.suppress(ValueError):
             url = urlsplit(origin or "")
             port = url.port or {"http": 80, "https": 443}.get(url.scheme)
-            return origin is None or port == self.http_port and self.allow(url.netloc)
+            return origin is None or (port == self.http_port and self.allow(url.netloc))
 
 
 def is_loopback(host):
@@ -452,8 +445,8 @@ class PageHandler(WSGIHandler):
             return super().handle_one_request()
 
     def _handle_client_error(self, error):
-        # gevent would print a traceback where a client leaves in the midst of its headers
-        return None if isinstance(error, OSError) else super()._handle_client_error(error)
+        # gevent prints a traceback of what is not a ValueError, also where a client leaves within its headers
+        return None if isinstance(error, OSError) else super()._handle_client_error(ValueError(str(error)))
 
 
 class TabHandler(PageHandler, WebSocketHandler):
@@ -462,13 +455,13 @@ class TabHandler(PageHandler, WebSocketHandler):
 
 def listen(host, port):
     """A listening socket, whose connections inherit what is set here (Linux). Raises OSError."""
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024)
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=999)
     listener.setblocking(False)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 128 * 1024)    # what the kernel holds for a slow tab
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     # The kernel drops a client that takes no bytes for 20 s, or has gone without a word.
-    for option, value in (("TCP_NODELAY", 1), ("TCP_USER_TIMEOUT", 20_000), ("TCP_KEEPIDLE", 10),
-                          ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2)):
+    for option, value in {"TCP_NODELAY": 1, "TCP_USER_TIMEOUT": 20_000, "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5,
+                          "TCP_KEEPCNT": 2}.items():
         if hasattr(socket, option):
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return listener
@@ -511,7 +504,7 @@ def main(arguments=None):
     """Starts the relay, both servers, a producer and the browsers; ends them on Ctrl-C or SIGTERM."""
     options = parse_arguments(arguments)
     logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if options.verbose else logging.INFO)
-    for path in StaticFiles.paths:
+    for path in FILES:
         if not os.path.isfile(HERE + path):
             sys.exit(f"zws: {path[1:]} is missing" + ("; run: npm ci --prefix flot" if "flot" in path else ""))
     hub, stop = gevent.get_hub(), gevent.event.Event()
@@ -522,12 +515,12 @@ def main(arguments=None):
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    max_tabs = min((files - SPARE_FILES) // 2, 60_000)      # a tab takes two: its socket, its SUB's event
+    max_tabs = min((files - 1000) // 2, 60_000)     # a tab takes two, its socket and its SUB's event; 1000: all else
     context = zmq.green.Context()
     context.set(zmq.MAX_SOCKETS, max_tabs + 100)
     context.set(zmq.IPV6, any("[" in (end or "") for end in (options.zmq, options.republish, *options.upstream)))
     try:
-        where = options.zmq
+        where = ", ".join(filter(None, (options.zmq, options.republish, *options.upstream)))
         relay = Relay(context, options)
         where = f"{bracket(options.host)}:{options.http_port}"
         page_socket = listen(options.host, options.http_port)
@@ -543,18 +536,16 @@ def main(arguments=None):
     pages = WSGIServer(page_socket, StaticFiles(hosts, ws_port), handler_class=PageHandler, spawn=500, **common)
     tabs = WSGIServer(tab_socket, app, handler_class=TabHandler, spawn=max_tabs + 200, **common)
     tabs.pre_start_hook, tabs.logger = app.refuse, logging.Logger("geventwebsocket", logging.ERROR)
-
     pages.start()
     tabs.start()
     relaying = gevent.spawn(relay.run)
-    gevent.spawn(relay.report)
+    gevent.spawn(relay.greet)
+
     url = f"http://{'localhost' if is_loopback(options.host) else bracket(options.host)}:{http_port}/graph.html"
     endpoint = relay.sub.get(zmq.LAST_ENDPOINT).decode()
     print(f"Graph:   {url}\nPublish: JSON points to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
-    if options.source == "sine":
-        gevent.spawn(zmq_producer, context, endpoint)
-    elif options.source == "stdin":
-        gevent.spawn(stdin_producer, context, endpoint)
+    if options.source != "none":
+        gevent.spawn(zmq_producer if options.source == "sine" else stdin_producer, context, endpoint)
     if not options.no_browser:
         gevent.spawn(open_browsers, url)
     gc.freeze()                         # what is here stays: the collector need not look at it again
