@@ -10,6 +10,7 @@ import argparse
 import collections
 import contextlib
 import gc
+import io
 import ipaddress
 import itertools
 import json
@@ -42,6 +43,8 @@ QUEUE_BATCHES = 40          # high-water mark of each end of the queue
 MAX_BATCH = 8 * 1024        # bytes of messages after which a batch goes to the queue
 MAX_MESSAGE = 64 * 1024     # bytes of a publisher's message
 MAX_LABELS = 64
+MAX_HEAD = 16 * 1024        # bytes of an HTTP request's headers
+SWITCH = 1e-6               # seconds to sleep to let all others run: after sleep(0) gevent may not look for I/O
 STAMP = b"\0zws"            # how a stamp starts, which the points of another node carry
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10                                       # opcodes (RFC 6455 §5.2)
 CLOSE_CODES = {*range(1000, 1015), *range(3000, 5000)} - {1004, 1005, 1006}     # RFC 6455 §7.4, IANA registry
@@ -132,6 +135,7 @@ class Relay:
         self.sub.set(zmq.MAXMSGSIZE, 16 * MAX_MESSAGE)  # libzmq cuts off who sends more, and good points are lost
         self.sub.subscribe(b"")
         self.sub.bind(options.zmq)
+        self.endpoint = self.sub.get(zmq.LAST_ENDPOINT).decode()
         for upstream in options.upstream:
             self.sub.connect(upstream)
         self.leaves = context.socket(zmq.XPUB)
@@ -153,7 +157,7 @@ class Relay:
                 self.queue.send(b"".join(batch))
                 for tab in list(self.tabs):     # they are in this thread: that libzmq wakes each by an event of
                     tab.pump()                  # its own would double what a frame costs
-            gevent.sleep(0)                     # a flood of messages must not keep the hub from all else
+            gevent.sleep(SWITCH)                # a flood of messages must not keep the hub from all else
 
     def accept(self, parts):
         """The point in a message (of several parts, the last) as a frame, now in the history; b"" if there is none."""
@@ -273,7 +277,7 @@ class Tab:
                     wait_write(self.socket.fileno())
                 self.socket.shutdown(socket.SHUT_WR)
                 while self.socket.recv(4096):
-                    gevent.sleep(0)
+                    gevent.sleep(SWITCH)
         except (OSError, EOFError) as error:
             log.debug("tab %s: %s", self.ws.handler.client_address, error)
         except Exception as error:
@@ -290,7 +294,6 @@ class Tab:
         Raises OSError or EOFError where it has ended.
         """
         while True:
-            gevent.sleep(0)             # reading does not switch while there are bytes: a flood must not keep the hub
             try:
                 header = Header.decode_header(self.ws.stream)   # refuses long and fragmented control frames itself
             except ProtocolError:
@@ -436,13 +439,32 @@ def bracket(host):
     return f"[{host}]" if ":" in host else host
 
 
+class FairReader(socket.SocketIO):
+    """gevent's recv does not switch while there are bytes to read: a client that floods would have the hub to itself."""
+
+    def readinto(self, buffer):
+        gevent.sleep(SWITCH)
+        return super().readinto(buffer)
+
+
 class PageHandler(WSGIHandler):
-    """gevent's handler with a deadline: within 10 s a request has come and been answered."""
+    """gevent's handler with bounds: a request has come and been answered within 10 s, and its headers are short."""
+
+    def __init__(self, connection, address, server):
+        super().__init__(connection, address, server, io.BufferedReader(FairReader(connection, "r")))
 
     def handle_one_request(self):
         self.deadline = gevent.Timeout(10, False)
         with self.deadline:
             return super().handle_one_request()
+
+    def MessageClass(self, *arguments):
+        head = b""
+        while (line := self.rfile.readline(MAX_HEAD)).strip():
+            head += line
+            if len(head) >= MAX_HEAD:
+                raise ValueError("headers too long")
+        return super().MessageClass(io.BytesIO(head + b"\r\n"), *arguments[1:])
 
     def _handle_client_error(self, error):
         # gevent prints a traceback of what is not a ValueError, also where a client leaves within its headers
@@ -515,7 +537,8 @@ def main(arguments=None):
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    max_tabs = min((files - 1000) // 2, 60_000)     # a tab takes two, its socket and its SUB's event; 1000: all else
+    spare = min(1000, files // 2)           # for all that is not a tab; a tab takes two, its socket and its SUB's event
+    max_tabs = min((files - spare) // 2, 60_000)
     context = zmq.green.Context()
     context.set(zmq.MAX_SOCKETS, max_tabs + 100)
     context.set(zmq.IPV6, any("[" in (end or "") for end in (options.zmq, options.republish, *options.upstream)))
@@ -533,8 +556,8 @@ def main(arguments=None):
     app = WebSocketApp(relay, hosts, max_tabs)
     common = {"log": LoggingLogAdapter(log, logging.DEBUG), "error_log": LoggingLogAdapter(log, logging.DEBUG),
               "environ": {"SERVER_NAME": options.host}}     # or pywsgi asks the name server for it
-    pages = WSGIServer(page_socket, StaticFiles(hosts, ws_port), handler_class=PageHandler, spawn=500, **common)
-    tabs = WSGIServer(tab_socket, app, handler_class=TabHandler, spawn=max_tabs + 200, **common)
+    pages = WSGIServer(page_socket, StaticFiles(hosts, ws_port), handler_class=PageHandler, spawn=spare // 2, **common)
+    tabs = WSGIServer(tab_socket, app, handler_class=TabHandler, spawn=max_tabs + spare // 4, **common)
     tabs.pre_start_hook, tabs.logger = app.refuse, logging.Logger("geventwebsocket", logging.ERROR)
     pages.start()
     tabs.start()
@@ -542,10 +565,9 @@ def main(arguments=None):
     gevent.spawn(relay.greet)
 
     url = f"http://{'localhost' if is_loopback(options.host) else bracket(options.host)}:{http_port}/graph.html"
-    endpoint = relay.sub.get(zmq.LAST_ENDPOINT).decode()
-    print(f"Graph:   {url}\nPublish: JSON points to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
+    print(f"Graph:   {url}\nPublish: JSON points to {relay.endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
     if options.source != "none":
-        gevent.spawn(zmq_producer if options.source == "sine" else stdin_producer, context, endpoint)
+        gevent.spawn(zmq_producer if options.source == "sine" else stdin_producer, context, relay.endpoint)
     if not options.no_browser:
         gevent.spawn(open_browsers, url)
     gc.freeze()                         # what is here stays: the collector need not look at it again

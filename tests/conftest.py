@@ -36,6 +36,46 @@ def wait_until(condition, seconds=10.0):
     return answer
 
 
+def frame(opcode, payload=b"", fin=True, mask=b"\x12\x34\x56\x78"):
+    """A frame as a client sends it (one without a mask is wrong)."""
+    size = len(payload)
+    length = [size] if size < 126 else [126, *size.to_bytes(2, "big")]
+    head = bytes([0x80 * fin | opcode, 0x80 * bool(mask) | length[0], *length[1:]])
+    return head + mask + (bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload)) if mask else payload)
+
+
+def parse_frames(data):
+    """The (opcode, payload) of each frame that a server sent; AssertionError unless all are whole and sound."""
+    frames, start = [], 0
+    while start < len(data):
+        assert data[start] & 0xf0 == 0x80, "a fragment, or reserved bits"
+        size, start = data[start + 1], start + 2
+        opcode = data[start - 2] & 0xf
+        assert size < 127, "masked or huge"
+        if size == 126:
+            size, start = int.from_bytes(data[start:start + 2], "big"), start + 2
+        frames.append((opcode, data[start:start + size]))
+        start += size
+    assert start == len(data), "the last frame is cut"
+    return frames
+
+
+def read_all(connection):
+    """What comes until the server ends the connection."""
+    data = b""
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(1 << 16):
+            data += part
+    return data
+
+
+def ask(port, request, host="127.0.0.1"):
+    """The whole answer to the bytes of a request, which should ask to close."""
+    with socket.create_connection((host, port), 15) as connection:
+        connection.sendall(request)
+        return read_all(connection)
+
+
 class Server:
     """One zws.py process, started on free ports unless the options say others."""
 
@@ -134,6 +174,14 @@ def zws():
     for server in servers:
         server.stop()
         assert "Traceback" not in server.stderr, server.stderr
+
+
+@pytest.fixture(scope="module")
+def quiet():
+    """One server for a file's tests. Whatever its clients do, it has nothing to say about it."""
+    server = Server("--source", "none")
+    yield server
+    assert (server.stop(), server.stderr) == (0, "")
 
 
 @pytest.fixture
