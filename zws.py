@@ -24,7 +24,7 @@ import socket
 import sys
 import time
 import webbrowser
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import gevent
 import gevent.event
@@ -409,30 +409,25 @@ def answer(environ, start_response, status, text, *headers):
 class Hosts:
     """The names of this server. A page that comes by another has another origin, or was brought here by
     somebody else's name server (DNS rebinding)."""
+    pattern = r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([0-9]+))?"
 
-    def __init__(self, options, http_port):
-        self.http_port, self.any_address = http_port, not is_loopback(options.host)
-        self.names = {name.lower() for name in ("localhost", "127.0.0.1", "::1", options.host, *options.allow_host)}
+    def __init__(self, options, address, http_port):
+        self.http_port = http_port
+        self.any_address = not ipaddress.ip_address(address).is_loopback
+        self.names = {"localhost", "127.0.0.1", "[::1]", bracket(options.host), *map(str.lower, options.allow_host)}
 
     def allow(self, netloc):
-        """The name in a Host header, as it is written in a URL, where it is allowed; else None."""
+        """The name in a Host header where it is allowed, or None."""
+        host = re.fullmatch(self.pattern, (netloc or "").lower())
         with contextlib.suppress(ValueError):
-            name = urlsplit(f"//{netloc}").hostname or ""
-            if name in self.names or (self.any_address and ipaddress.ip_address(name)):
-                return bracket(name)
+            if host and (host[1] in self.names or (self.any_address and ipaddress.ip_address(host[1].strip("[]")))):
+                return host[1]
 
     def allow_origin(self, origin):
         """Whether it is the page's own origin, or none: then the client is no browser."""
-        with contextlib.suppress(ValueError):
-            url = urlsplit(origin or "")
-            port = url.port or {"http": 80, "https": 443}.get(url.scheme)
-            return origin is None or (port == self.http_port and self.allow(url.netloc))
-
-
-def is_loopback(host):
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
+        url = re.fullmatch(f"(https?)://({self.pattern})", origin or "")
+        port = url and int(url[4] or {"http": 80, "https": 443}[url[1]])
+        return origin is None or (port == self.http_port and self.allow(url[2]))
 
 
 def bracket(host):
@@ -552,7 +547,7 @@ def main(arguments=None):
     except (OSError, OverflowError, UnicodeError, zmq.ZMQError) as error:
         sys.exit(f"zws: cannot listen on {where}: {getattr(error, 'strerror', None) or error}")
     http_port, ws_port = page_socket.getsockname()[1], tab_socket.getsockname()[1]
-    hosts = Hosts(options, http_port)
+    hosts = Hosts(options, *page_socket.getsockname()[:2])
     app = WebSocketApp(relay, hosts, max_tabs)
     common = {"log": LoggingLogAdapter(log, logging.DEBUG), "error_log": LoggingLogAdapter(log, logging.DEBUG),
               "environ": {"SERVER_NAME": options.host}}     # or pywsgi asks the name server for it
@@ -564,7 +559,8 @@ def main(arguments=None):
     relaying = gevent.spawn(relay.run)
     gevent.spawn(relay.greet)
 
-    url = f"http://{'localhost' if is_loopback(options.host) else bracket(options.host)}:{http_port}/graph.html"
+    name = "localhost" if options.host in ("127.0.0.1", "::1", "0.0.0.0", "::") else bracket(options.host)
+    url = f"http://{name}:{http_port}/graph.html"
     print(f"Graph:   {url}\nPublish: JSON points to {relay.endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
     if options.source != "none":
         gevent.spawn(zmq_producer if options.source == "sine" else stdin_producer, context, relay.endpoint)
