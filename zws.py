@@ -131,6 +131,8 @@ class Relay:
         self.queue = self.plain.socket(zmq.PUB)
         self.queue.set(zmq.SNDHWM, QUEUE_BATCHES)
         self.queue.bind(QUEUE)
+        self.joins = gevent.get_hub().loop.io(self.queue.get(zmq.FD), 1)
+        self.joins.start(self.queue.get, zmq.EVENTS)    # a PUB lets go of a closed SUB only when it handles its commands
         self.sub = context.socket(zmq.SUB)
         self.sub.set(zmq.MAXMSGSIZE, 16 * MAX_MESSAGE)  # libzmq cuts off who sends more, and good points are lost
         self.sub.subscribe(b"")
@@ -337,10 +339,10 @@ class WebSocketApp:
         elif header("HTTP_UPGRADE", "").lower() != "websocket":
             refusal = "426 Upgrade Required", "This port speaks WebSocket."
         elif (handler.command != "GET" or handler.request_version != "HTTP/1.1"
-              or "upgrade" not in re.split("[ ,]+", header("HTTP_CONNECTION", "").lower())
+              or "upgrade" not in re.split(r"[ \t,]+", header("HTTP_CONNECTION", "").lower())
               or header("HTTP_SEC_WEBSOCKET_VERSION") != "13"
               or not re.fullmatch("[A-Za-z0-9+/]{22}==", header("HTTP_SEC_WEBSOCKET_KEY", ""))
-              or header("CONTENT_LENGTH") or header("HTTP_TRANSFER_ENCODING")):
+              or header("CONTENT_LENGTH", "0") != "0" or header("HTTP_TRANSFER_ENCODING")):
             refusal = "400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13)."
         elif not self.hosts.allow_origin(header("HTTP_ORIGIN")):
             refusal = "403 Forbidden", "Pages of another origin may not connect."
@@ -559,7 +561,7 @@ def main(arguments=None):
     relaying = gevent.spawn(relay.run)
     gevent.spawn(relay.greet)
 
-    name = "localhost" if options.host in ("127.0.0.1", "::1", "0.0.0.0", "::") else bracket(options.host)
+    name = {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "::": "[::1]"}.get(options.host) or bracket(options.host)
     url = f"http://{name}:{http_port}/graph.html"
     print(f"Graph:   {url}\nPublish: JSON points to {relay.endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
     if options.source != "none":
