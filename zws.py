@@ -132,7 +132,7 @@ class Relay:
         self.queue.set(zmq.SNDHWM, QUEUE_BATCHES)
         self.queue.bind(QUEUE)
         self.joins = gevent.get_hub().loop.io(self.queue.get(zmq.FD), 1)
-        self.joins.start(self.queue.get, zmq.EVENTS)    # a PUB lets go of a closed SUB only when it handles its commands
+        self.joins.start(self.queue.get, zmq.EVENTS)    # a PUB lets go of closed SUBs when it handles its commands
         self.sub = context.socket(zmq.SUB)
         self.sub.set(zmq.MAXMSGSIZE, 16 * MAX_MESSAGE)  # libzmq cuts off who sends more, and good points are lost
         self.sub.subscribe(b"")
@@ -428,8 +428,9 @@ class Hosts:
     def allow_origin(self, origin):
         """Whether it is the page's own origin, or none: then the client is no browser."""
         url = re.fullmatch(f"(https?)://({self.pattern})", origin or "")
-        port = url and int(url[4] or {"http": 80, "https": 443}[url[1]])
-        return origin is None or (port == self.http_port and self.allow(url[2]))
+        if not url:
+            return origin is None
+        return int(url[4] or {"http": 80, "https": 443}[url[1]]) == self.http_port and self.allow(url[2])
 
 
 def bracket(host):
@@ -437,7 +438,7 @@ def bracket(host):
 
 
 class FairReader(socket.SocketIO):
-    """gevent's recv does not switch while there are bytes to read: a client that floods would have the hub to itself."""
+    """gevent's recv does not switch while there are bytes: a client that floods would have the hub to itself."""
 
     def readinto(self, buffer):
         gevent.sleep(SWITCH)
@@ -474,7 +475,8 @@ class TabHandler(PageHandler, WebSocketHandler):
 
 def listen(host, port):
     """A listening socket, whose connections inherit what is set here (Linux). Raises OSError."""
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=999)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=1024)
     listener.setblocking(False)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 128 * 1024)    # what the kernel holds for a slow tab
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -498,6 +500,7 @@ def open_browsers(url):
 
 def parse_arguments(arguments):
     parser = argparse.ArgumentParser(prog="zws.py", description="Live points from ZeroMQ to every open browser tab.",
+                                     epilog="--allow-host and --upstream may be given several times.",
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     option = parser.add_argument
     option("--source", choices=("sine", "stdin", "none"), default="sine",
@@ -508,9 +511,9 @@ def parse_arguments(arguments):
     option("--ws-port", type=int, default=9999, metavar="PORT", help="the WebSocket's port; 0: any that is free")
     option("--zmq", default="tcp://127.0.0.1:5000", metavar="ENDPOINT", help="where publishers connect")
     option("--history", type=int, default=100, metavar="N", help="points of each label that a new tab gets at once")
-    option("--allow-host", action="append", default=[], metavar="NAME", help="one more host name of this server; repeatable")
+    option("--allow-host", action="append", default=[], metavar="NAME", help="one more host name of this server")
     option("--upstream", action="append", default=[], metavar="ENDPOINT",
-           help="take the points of the node that republishes there too; repeatable")
+           help="take the points of the node that republishes there, too")
     option("--republish", metavar="ENDPOINT", help="publish all points there, for other nodes")
     option("--verbose", action="store_true", help="log tabs and requests too")
     options = parser.parse_args(arguments)

@@ -172,9 +172,7 @@ def test_a_thousand_tabs_that_come_and_go_leave_nothing_behind(zws):
 
 def test_a_killed_client_is_noticed_at_once(zws):
     server = zws("--verbose", "--source", "none")
-    script = f"import socket, time; s = socket.create_connection(('127.0.0.1', {server.ws_port})); " \
-             "s.sendall(b'''GET / HTTP/1.1\\r\\nHost: localhost\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n" \
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n'''); time.sleep(60)"
+    script = f"from websockets.sync.client import connect\nwith connect('ws://localhost:{server.ws_port}') as tab: tab.recv()"
     client = subprocess.Popen([sys.executable, "-c", script])
     wait_until(lambda: "joined: 1" in server.stderr)
     client.kill()
