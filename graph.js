@@ -4,16 +4,14 @@
 const query = new URLSearchParams(location.search);
 const datalen = Math.floor(Math.min(Math.max(query.get("points") || 100, 11), 100000));  // points drawn of each label
 const series = new Map();  // label -> {label, color, data: [[x, y], ...], drawn, hidden, rejoined}
-const colors = ["#e0782f", "#2fa36b", "#8a63d2", "#d6456b", "#17a2b0", "#b58a00", "#c45bb8", "#6b8e23", "#8c6d5a", "#3a7bd5"];
+const colors = ["#e06c1f", "#2f9e5b", "#8a5fd6", "#d63f5c", "#12a0b4", "#b98a00", "#cf55b4", "#7d9612", "#8b6a52", "#3a7bd5"];
 const element = id => document.getElementById(id);
-let received = 0;          // points since the page was opened
-let plot = null;
-let paused = false;
+let received = 0, plot = null, paused = false;
 
 // ---- points ----
 
 function addPoint({x, y, label = "Value"}) {
-  if (Math.abs(x) > 8.6e15) return;  // beyond what a Date can hold
+  if (Math.abs(x) > 8.64e15) return;  // beyond what a Date can hold
   const one = series.get(label) || newSeries(label);
   if (one.rejoined) {  // the history comes again: it replaces what it overlaps
     const again = one.data.findIndex(point => point[0] === x && point[1] === y);
@@ -33,8 +31,7 @@ function newSeries(label) {
   return one;
 }
 
-// The label itself says the color, so that it is the same in every tab; the next one where that is taken.
-function pickColor(label) {
+function pickColor(label) {  // by its letters, so that it is the same in every tab; the next one where that is taken
   const taken = new Set([...series.values()].map(one => one.color));
   let number = [...label].reduce((sum, letter) => sum + letter.codePointAt(), 0);
   while (taken.size < colors.length && taken.has(colors[number % colors.length])) number += 1;
@@ -43,8 +40,29 @@ function pickColor(label) {
 
 // ---- connection ----
 
-let attempts = 0;
-let retry = null;
+let attempts = 0, retry = null;  // since the connection ended; the timer of the next one
+
+function connect() {
+  clearTimeout(retry);
+  retry = null;
+  if (attempts) element("retry").textContent = "Trying again";
+  const scheme = location.protocol.replace("http", "ws");
+  const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(query.get("ws")) || 9999}/`);
+  let failed = false;
+  ws.onopen = () => {
+    attempts = 0;
+    for (const one of series.values()) one.rejoined = true;
+    status("Connected");
+  };
+  ws.onmessage = message => addPoint(JSON.parse(message.data));
+  ws.onerror = () => { failed = true; };
+  ws.onclose = () => {  // try again after 0.5 s, then 1, 2, 4, 4, each up to a quarter more
+    const wait = Math.min(4000, 500 * 2 ** attempts) * (1 + Math.random() / 4);
+    attempts += 1;
+    retry = setTimeout(connect, wait);
+    status(failed ? "Error" : "Closed", `Next try in ${(wait / 1000).toFixed(1)} s`);
+  };
+}
 
 function status(text, more = "") {
   element("conn_status").textContent = text;
@@ -53,36 +71,15 @@ function status(text, more = "") {
   rates = [];
 }
 
-function connect() {
-  clearTimeout(retry);
-  retry = null;
-  element("retry").textContent = attempts ? "Trying again" : "";
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(query.get("ws")) || 9999}/`);
-  let failed = false;
-  ws.onopen = () => {
-    status("Connected");
-    attempts = 0;
-    for (const one of series.values()) one.rejoined = true;
-  };
-  ws.onmessage = message => addPoint(JSON.parse(message.data));
-  ws.onerror = () => { failed = true; };
-  ws.onclose = () => {  // try again after 0.5 s, then 1, 2, 4, 4, each up to a quarter more
-    const wait = Math.min(4000, 500 * 2 ** attempts) * (1 + Math.random() / 4);
-    attempts += 1;
-    status(failed ? "Error" : "Closed", `Next try in ${(wait / 1000).toFixed(1)} s`);
-    retry = setTimeout(connect, wait);
-  };
-}
-
-document.addEventListener("visibilitychange", () => {  // the browser slows a hidden tab's timers
-  if (!document.hidden && retry) connect();
+document.addEventListener("visibilitychange", () => {  // a hidden tab gets no frames, and its timers are slow
+  if (document.hidden) return;
+  draw();
+  if (retry) connect();
 });
 
-// ---- drawing: at most once an animation frame, and 30 times a second, whatever the rate ----
+// ---- drawing: at most 30 times a second and a fifth of the time, whatever the rate ----
 
-let due = false;
-let lastDraw = 0;
+let due = false, rest = 0;  // a frame has been asked for; no drawing before this time
 
 function redraw() {
   if (due || paused || received <= 10) return;
@@ -90,91 +87,84 @@ function redraw() {
   requestAnimationFrame(frame);
 }
 
-function frame(now) {
-  if (now - lastDraw < 30) return requestAnimationFrame(frame);
-  lastDraw = now;
+function frame() {
+  const start = performance.now();
+  if (start < rest) return setTimeout(requestAnimationFrame, rest - start, frame);
   due = false;
   if (!paused) draw();
+  setTimeout(() => {  // once the browser has painted it, which is most of the work
+    rest = start + Math.min(Math.max(30, 5 * (performance.now() - start)), 1000);
+  });
 }
 
 function draw() {
   if (received <= 10) return;
-  let left = Infinity, right = -Infinity, low = 0, high = 5, count = 0;
   const shown = [...series.values()].filter(one => !one.hidden);
-  for (const one of shown) {
-    if (!paused) one.drawn = one.data.slice(-datalen);
-    for (const [x, y] of one.drawn) {
-      left = Math.min(left, x);
-      right = Math.max(right, x);
-      low = Math.min(low, y);
-      high = Math.max(high, y);
-    }
-    count = Math.max(count, one.drawn.length);
-  }
+  if (!paused) for (const one of series.values()) one.drawn = one.data.slice(-datalen);
   if (!plot) plot = newPlot();
-  setRange(left, right, Math.max(low, -5e307), Math.min(high, 5e307));  // Flot needs a finite difference
+  setRange(shown.flatMap(one => one.drawn));
   const style = plot.getOptions().series;
-  style.points.show = count <= 200;
-  style.lines.fill = shown.length > 1 ? 0.08 : 0.3;
+  style.points.show = shown.length <= 10 && shown.every(one => one.drawn.length <= 200);
+  style.lines.fill = 0.3 / Math.max(shown.length, 1);
   plot.setData(shown.map(({label, color, drawn}) => ({name: label, color, data: drawn})));
   plot.setupGrid(true);
   plot.draw();
 }
 
-function setRange(left, right, low, high) {
-  const [{options: xaxis}, {options: yaxis}] = [plot.getXAxes()[0], plot.getYAxes()[0]];
-  if (left > right) [left, right] = [Date.now() - 10000, Date.now()];  // nothing to show
+function setRange(points) {
+  const now = Date.now(), near = ([x]) => Math.abs(x - now) < 366 * 86400e3;
+  const least = (list, i, start) => list.reduce((least, point) => Math.min(least, point[i]), start);
+  const most = (list, i, start) => list.reduce((most, point) => Math.max(most, point[i]), start);
+  const timely = points.some(near) ? points.filter(near) : points;  // a wrong clock must not spoil it for the others
+  const some = timely.length ? timely[0][0] : now;
+  let left = least(timely, 0, some), right = most(timely, 0, some);
   if (left === right) [left, right] = [left - 500, right + 500];
-  [xaxis.min, xaxis.max] = [left, right];
-  xaxis.timeformat = right - left < 86400e3 ? "%H:%M:%S" : "%H:%M:%S<br>%Y-%m-%d";
-  xaxis.ticks = right - left < 3000 ? [right] : element("placeholder").clientWidth / 150;
-  const step = 10 ** Math.floor(Math.log10((high - low) / 5));  // 0 to 5 grows by whole steps: it does not tremble
-  [yaxis.min, yaxis.max] = [Math.floor(low / step) * step, Math.ceil(high / step) * step];
+  const low = Math.max(least(points, 1, 0), -5e307), high = Math.min(most(points, 1, 5), 5e307);  // a finite difference
+  const step = 10 ** Math.floor(Math.log10((high - low) / 5));  // it grows by whole steps and does not tremble
+  const timeformat = right - left < 86400e3 ? "%H:%M:%S" : "%Y-%m-%d<br>%H:%M";
+  Object.assign(plot.getXAxes()[0].options, {min: left, max: right, timeformat});
+  Object.assign(plot.getYAxes()[0].options, {min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step});
 }
 
-function newPlot() {
+function newPlot() {  // Flot takes the colors, the size and the resolution when it starts
   const css = name => getComputedStyle(document.documentElement).getPropertyValue(name);
+  const measured = ticks => [[-Infinity, ""], ...ticks, [Infinity, ""]];  // Flot leaves out the first and the last
+  const times = axis => {
+    axis.delta = (axis.max - axis.min) * 140 / element("placeholder").clientWidth;
+    return measured(axis.max - axis.min < 3000 ? [axis.max] : axis.tickGenerator(axis));
+  };
+  const number = (value, axis) => (Math.abs(value) < 1e7 ? value.toFixed(axis.tickDecimals)
+    : Number(value.toPrecision(6)).toExponential().replace("+", ""));
+  const common = {show: true, autoScale: "none", showMinorTicks: false, tickColor: css("--line")};
   return $.plot("#placeholder", [], {
-    series: {lines: {show: true, lineWidth: 2}, points: {show: true, radius: 2.5, fillColor: css("--back")}, shadowSize: 0},
-    xaxis: {mode: "time", timeBase: "milliseconds", timezone: "browser", minTickSize: [2, "second"], autoScale: "none",
-            tickColor: css("--line")},
-    yaxis: {autoScale: "none", tickColor: css("--line"), tickFormatter: (value, axis) => (
-      Math.abs(value) < 1e7 ? value.toFixed(axis.tickDecimals) : Number(value.toPrecision(6)).toExponential().replace("+", ""))},
-    grid: {hoverable: true, borderWidth: 1, borderColor: css("--line"), mouseActiveRadius: 30,
-           margin: {left: 8, right: 8, top: 4, bottom: 6}},
-    interaction: {redrawOverlayInterval: 1000000000},  // in the same frame
-    legend: {show: false},                     // Flot's takes labels as HTML; ours is below
+    series: {shadowSize: 0, lines: {show: true, lineWidth: 2}, points: {radius: 2.5, fillColor: css("--back")}},
+    xaxis: {...common, mode: "time", timeBase: "milliseconds", timezone: "browser", minTickSize: [2, "second"], ticks: times},
+    yaxis: {...common, ticks: axis => measured(axis.tickGenerator(axis)), tickFormatter: number},
+    grid: {hoverable: true, mouseActiveRadius: 30, borderWidth: 1, borderColor: css("--line"), tickColor: css("--line"),
+           margin: {left: 8, right: 8, top: 6, bottom: 6}},
   });
 }
 
-function restart() {  // Flot takes colors, size and resolution when it starts
-  if (plot) {
-    plot = null;
-    draw();
-  }
-}
-
+const restart = () => { plot = null; draw(); };
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restart);
 new ResizeObserver(restart).observe(element("placeholder"));
 
-// ---- legend, pause, hover, rate ----
-
-const order = new Intl.Collator(undefined, {numeric: true}).compare;
+// ---- legend (Flot's own takes labels as HTML), pause, hover, rate ----
 
 function addToLegend(one) {
   const [button, swatch, name] = ["button", "i", "bdi"].map(tag => document.createElement(tag));
   swatch.style.background = one.color;
-  name.textContent = button.title = one.label;
-  button.type = "button";
+  name.textContent = one.label.trim() ? one.label : JSON.stringify(one.label);
   button.append(swatch, name);
+  button.title = one.label;
   button.setAttribute("aria-pressed", true);
   button.onclick = () => {
     one.hidden = !one.hidden;
     button.setAttribute("aria-pressed", !one.hidden);
     draw();
   };
-  const next = [...element("legend").children].find(other => order(other.title, one.label) > 0);
-  element("legend").insertBefore(button, next || null);
+  const after = other => other.title.localeCompare(one.label, undefined, {numeric: true}) > 0;
+  element("legend").insertBefore(button, [...element("legend").children].find(after) || null);
 }
 
 function togglePause() {
@@ -184,13 +174,11 @@ function togglePause() {
 }
 
 element("pause").onclick = togglePause;
-for (const type of ["keydown", "keyup"]) {
-  document.addEventListener(type, event => {  // wherever the focus is: Enter does for the buttons
-    if (event.code !== "Space" || event.ctrlKey || event.altKey || event.metaKey) return;
-    event.preventDefault();
-    if (type === "keydown" && !event.repeat) togglePause();
-  });
-}
+document.addEventListener("keydown", event => {  // wherever the focus is: Enter does for the buttons
+  if (event.code !== "Space" || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  if (!event.repeat) togglePause();
+});
 
 $("#placeholder").on("plothover", (event, position, item) => {
   const tooltip = element("tooltip");
@@ -199,7 +187,7 @@ $("#placeholder").on("plothover", (event, position, item) => {
   const [x, y] = item.datapoint, time = new Date(x);
   const clock = `${time.toTimeString().slice(0, 8)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
   tooltip.textContent = `${clock}\n${Number(y.toPrecision(12))}\n${item.series.name}`;
-  tooltip.style.left = `${Math.max(4, Math.min(item.pageX + 12, document.documentElement.clientWidth - tooltip.offsetWidth - 4))}px`;
+  tooltip.style.left = `${Math.min(item.pageX + 12, document.documentElement.clientWidth - tooltip.offsetWidth - 4)}px`;
   tooltip.style.top = `${Math.max(4, item.pageY - tooltip.offsetHeight - 10)}px`;
 });
 

@@ -96,14 +96,15 @@ class Server:
         try:
             wait_until(lambda: len(self.out) >= 3 or self.process.poll() is not None, 20)
             assert len(self.out) >= 3, self.stderr
-        except AssertionError:
+            start = "".join(self.out)
+            self.url = re.search(r"http://\S+", start)[0]               # type: ignore[index]
+            self.zmq = re.search(r"\w+://\S+", start.split("Publish")[1])[0]    # type: ignore[index]
+            self.http_port = int(re.search(r":(\d+)/", self.url)[1])    # type: ignore[index]
+            self.idle_files = self.files()
+            self.ws_port = self.find_ws_port()
+        except BaseException:
             self.process.kill()
             raise
-        start = "".join(self.out)
-        self.url = re.search(r"http://\S+", start)[0]               # type: ignore[index]
-        self.zmq = re.search(r"\w+://\S+", start.split("Publish")[1])[0]    # type: ignore[index]
-        self.http_port = int(re.search(r":(\d+)/", self.url)[1])    # type: ignore[index]
-        self.ws_port = self.find_ws_port()
 
     def find_ws_port(self):
         """The page's redirect names it, unless it is 9999."""
