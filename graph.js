@@ -2,14 +2,13 @@
 "use strict";
 
 const query = new URLSearchParams(location.search);
-const datalen = Math.floor(Math.min(Math.max(query.get("points") || 100, 11), 100000));  // points drawn of each label
+const datalen = Math.floor(Math.min(Math.max(Number(query.get("points")) || 100, 11), 100000));  // points of each label
 const series = new Map();  // label -> {label, color, data: [[x, y], ...], drawn, hidden, rejoined}
 const colors = ["#e06c1f", "#2f9e5b", "#8a5fd6", "#d63f5c", "#12a0b4", "#b98a00", "#cf55b4", "#7d9612", "#8b6a52", "#3a7bd5"];
 const element = id => document.getElementById(id);
 let received = 0, plot = null, paused = false;
 
 // ---- points ----
-
 function addPoint({x, y, label = "Value"}) {
   if (Math.abs(x) > 8.64e15) return;  // beyond what a Date can hold
   const one = series.get(label) || newSeries(label);
@@ -39,7 +38,6 @@ function pickColor(label) {  // by its letters, so that it is the same in every 
 }
 
 // ---- connection ----
-
 let attempts = 0, retry = null;  // since the connection ended; the timer of the next one
 
 function connect() {
@@ -78,7 +76,6 @@ document.addEventListener("visibilitychange", () => {  // a hidden tab gets no f
 });
 
 // ---- drawing: at most 30 times a second and a fifth of the time, whatever the rate ----
-
 let due = false, rest = 0;  // a frame has been asked for; no drawing before this time
 
 function redraw() {
@@ -150,7 +147,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restart);
 new ResizeObserver(restart).observe(element("placeholder"));
 
 // ---- legend (Flot's own takes labels as HTML), pause, hover, rate ----
-
 function addToLegend(one) {
   const [button, swatch, name] = ["button", "i", "bdi"].map(tag => document.createElement(tag));
   swatch.style.background = one.color;

@@ -449,7 +449,7 @@ class PageHandler(WSGIHandler):
     """gevent's handler with bounds: a request has come and been answered within 10 s, and its headers are short."""
 
     def __init__(self, connection, address, server):
-        super().__init__(connection, address, server, io.BufferedReader(FairReader(connection, "r")))
+        super().__init__(connection, address, server, io.BufferedReader(FairReader(connection, "r"), 512))
 
     def handle_one_request(self):
         self.deadline = gevent.Timeout(10, False)

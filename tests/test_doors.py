@@ -189,7 +189,7 @@ BAD_HOSTS = [NONE, "", ":8000", "evil.example", "evil.example:8000", "localhost.
              "127.1", "127.0.0.2", "10.1.2.3", "0.0.0.0", "[::]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "::1",
              "[::1", "[::1]x", "[localhost]", "localhost evil.example", "localhost,evil.example",
              "evil.example@localhost", "localhost@evil.example", "localhost/", "localhost#", "localhost?",
-             "localhost:x", "local\thost", "\xff", "*", "a" * 1000, "http://localhost",
+             "localhost:x", "localhost:" + "9" * 5000 + "x", "local\thost", "\xff", "*", "a" * 1000, "http://localhost",
              "localhost\r\nHost: evil.example", "evil.example\r\nHost: localhost",
              "evil.example\r\nX-Forwarded-Host: localhost"]
 
@@ -248,7 +248,8 @@ def test_the_page_and_those_who_are_no_browser_may_connect(quiet, origin):
     "http://localhost:{http}@evil.example", "http://evil.example@localhost:{http}",
     "http://evil.example/localhost:{http}", "http://localhost:x", "http://localhost:99999", "http://10.1.2.3:{http}",
     "app://localhost:{http}", "http://[::1", "localhost:{http}", "//localhost:{http}", "null", "", "file://",
-    "javascript:0", "*", "\xff", "http://localhost:{http}\r\nOrigin: http://evil.example", "http://localhost:{http} x"])
+    "http://localhost:" + "9" * 5000, "javascript:0", "*", "\xff",
+    "http://localhost:{http}\r\nOrigin: http://evil.example", "http://localhost:{http} x"])
 def test_pages_of_others_are_refused_before_the_upgrade(quiet, origin):
     line = f"Origin: {origin}\r\n".format(http=quiet.http_port, ws=quiet.ws_port)
     status, headers, body = shake(quiet, "Upgrade: ", f"{line}Upgrade: ")

@@ -97,10 +97,16 @@ def test_the_last_line_needs_no_newline_and_after_it_the_server_serves_on(piped,
         assert values(tab, 1) == [3]
 
 
-@pytest.mark.parametrize("name", ["/dev/null", __file__])
-def test_a_file_that_has_ended_leaves_the_server_serving(zws, publish, name):
-    with open(name) as source:
-        server = zws("--source", "stdin", stdin=source)
+def test_all_lines_of_a_file_arrive_from_the_first_on(zws, tmp_path):
+    (tmp_path / "numbers").write_text("\n".join(map(str, range(100))))
+    with open(tmp_path / "numbers") as stdin:
+        server = zws("--source", "stdin", stdin=stdin)
+    with server.connect() as tab:
+        assert values(tab, 100) == [*range(100)]
+
+
+def test_without_any_input_the_server_serves(zws, publish):
+    server = zws("--source", "stdin")
     wait_until(lambda: "ended" in server.stderr)
     send = publish(server)
     with server.connect() as tab:
