@@ -75,7 +75,7 @@ document.addEventListener("visibilitychange", () => {  // a hidden tab gets no f
   if (retry) connect();
 });
 
-// ---- drawing: at most 30 times a second and a fifth of the time, whatever the rate ----
+// ---- drawing: at most 30 times a second and an eighth of the time, whatever the rate ----
 let due = false, rest = 0;  // a frame has been asked for; no drawing before this time
 
 function redraw() {
@@ -90,7 +90,7 @@ function frame() {
   due = false;
   if (!paused) draw();
   setTimeout(() => {  // once the browser has painted it, which is most of the work
-    rest = start + Math.min(Math.max(30, 5 * (performance.now() - start)), 1000);
+    rest = start + Math.min(Math.max(30, 8 * (performance.now() - start)), 1000);
   });
 }
 

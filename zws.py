@@ -43,6 +43,7 @@ QUEUE_BATCHES = 40          # high-water mark of each end of the queue
 MAX_BATCH = 8 * 1024        # bytes of messages after which a batch goes to the queue
 MAX_MESSAGE = 64 * 1024     # bytes of a publisher's message
 MAX_LABELS = 64
+MAX_NODES = 1000            # whose stamps are remembered
 MAX_HEAD = 16 * 1024        # bytes of an HTTP request's headers
 SWITCH = 1e-6               # seconds to sleep to let all others run: after sleep(0) gevent may not look for I/O
 STAMP = b"\0zws"            # how a stamp starts, which the points of another node carry
@@ -178,7 +179,10 @@ class Relay:
             return b""
         self.taken += 1
         stamp = stamp or self.name + self.taken.to_bytes(8, "big")
-        self.newest[stamp[:12]] = stamp[12:]
+        self.newest.pop(stamp[:12], None)
+        self.newest[stamp[:12]] = stamp[12:]    # the last in the dict, so the first in it has been silent longest
+        if len(self.newest) > MAX_NODES:
+            del self.newest[next(iter(self.newest))]
         message = encode_json(point).encode()
         frame = encode_frame(TEXT, message)
         self.history[label].append((self.taken, frame, stamp, message))
@@ -411,7 +415,7 @@ def answer(environ, start_response, status, text, *headers):
 class Hosts:
     """The names of this server. A page that comes by another has another origin, or was brought here by
     somebody else's name server (DNS rebinding)."""
-    pattern = r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([0-9]+))?"
+    pattern = r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([0-9]{1,5}))?"
 
     def __init__(self, options, address, http_port):
         self.http_port = http_port

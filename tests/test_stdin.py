@@ -4,8 +4,8 @@ import random
 import re
 import signal
 import subprocess
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,15 @@ from conftest import wait_until
 
 @pytest.fixture
 def piped(zws):
-    """A server that reads a pipe, and a function that writes bytes there, and then ends them if told so."""
+    """A server that reads a pipe, and a function that writes bytes there; more than a pipe holds from a thread."""
     server = zws("--source", "stdin", stdin=subprocess.PIPE)
 
-    def feed(data, end=False):
-        server.process.stdin.buffer.write(data)
-        server.process.stdin.flush()
-        if end:
-            server.process.stdin.close()
+    def feed(data, thread=False):
+        if thread:
+            threading.Thread(target=feed, args=(data,), daemon=True).start()
+        else:
+            server.process.stdin.buffer.write(data)
+            server.process.stdin.flush()
     return server, feed
 
 
@@ -69,9 +70,7 @@ def test_a_line_without_an_end_takes_little_memory_and_the_next_one_arrives(pipe
     server, feed = piped
     with server.connect() as tab:
         before = server.memory()
-        for _ in range(100):
-            feed(b"x" * 1_000_000)
-        feed(b"\n2\n")
+        feed(b"x" * 100_000_000 + b"\n2\n", thread=True)
         assert values(tab, 1) == [2]
     peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())[1]  # type: ignore[index]
     assert int(peak) - before < 20_000
@@ -79,16 +78,16 @@ def test_a_line_without_an_end_takes_little_memory_and_the_next_one_arrives(pipe
 
 def test_binary_garbage_disturbs_nothing(piped):
     server, feed = piped
-    with server.connect() as tab, ThreadPoolExecutor() as pool:
-        fed = pool.submit(feed, random.Random(3).randbytes(500_000) + b'\n{"y":42,"label":"after"}\n')
+    with server.connect() as tab:
+        feed(random.Random(3).randbytes(500_000) + b'\n{"y":42,"label":"after"}\n', thread=True)
         while (point := points(tab, 1)[0]).get("label") != "after":
             assert list(point) == ["x", "y"]
-        fed.result(10)
 
 
 def test_the_last_line_needs_no_newline_and_after_it_the_server_serves_on(piped, publish):
     server, feed = piped
-    feed(b"1\n2", end=True)
+    feed(b"1\n2")
+    server.process.stdin.close()
     send = publish(server)
     with server.connect() as tab:
         assert values(tab, 2) == [1, 2]
@@ -116,10 +115,9 @@ def test_without_any_input_the_server_serves(zws, publish):
 
 def test_20_000_lines_at_once_all_arrive_in_order(piped):
     server, feed = piped
-    with server.connect() as tab, ThreadPoolExecutor() as pool:
-        fed = pool.submit(feed, b"".join(b"%d\n" % number for number in range(20_000)))
+    with server.connect() as tab:
+        feed(b"".join(b"%d\n" % number for number in range(20_000)), thread=True)
         assert values(tab, 20_000) == [*range(20_000)]
-        fed.result(10)
 
 
 def test_the_load_of_the_machine_by_a_shell_pipe(zws):
