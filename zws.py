@@ -198,9 +198,10 @@ class Relay:
 
     def greet(self):
         """Gives a leaf that subscribes the history. The others get it as well, and drop it by its stamps."""
-        while event := self.leaves.recv():
-            for _, _, stamp, message in sorted(itertools.chain(*self.history.values())) if event[0] else ():
-                self.leaves.send_multipart([stamp, message])
+        while True:
+            if self.leaves.recv() == b"\1":     # what an XPUB hears of a subscription to everything
+                for _, _, stamp, message in sorted(itertools.chain(*self.history.values())):
+                    self.leaves.send_multipart([stamp, message])
 
 
 class Tab:
