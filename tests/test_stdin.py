@@ -4,8 +4,8 @@ import random
 import re
 import signal
 import subprocess
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,16 +14,14 @@ from conftest import wait_until
 
 @pytest.fixture
 def piped(zws):
-    """A server that reads a pipe, and a function that writes bytes there; more than a pipe holds from a thread."""
+    """A server that reads a pipe, and a function that has a thread write bytes there."""
     server = zws("--source", "stdin", stdin=subprocess.PIPE)
+    writer = ThreadPoolExecutor(1)
 
-    def feed(data, thread=False):
-        if thread:
-            threading.Thread(target=feed, args=(data,), daemon=True).start()
-        else:
-            server.process.stdin.buffer.write(data)
-            server.process.stdin.flush()
-    return server, feed
+    def write(data):
+        server.process.stdin.buffer.write(data)
+        server.process.stdin.flush()
+    return server, lambda data: writer.submit(write, data)
 
 
 def points(tab, count):
@@ -70,7 +68,7 @@ def test_a_line_without_an_end_takes_little_memory_and_the_next_one_arrives(pipe
     server, feed = piped
     with server.connect() as tab:
         before = server.memory()
-        feed(b"x" * 100_000_000 + b"\n2\n", thread=True)
+        feed(b"x" * 100_000_000 + b"\n2\n")
         assert values(tab, 1) == [2]
     peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())[1]  # type: ignore[index]
     assert int(peak) - before < 20_000
@@ -79,14 +77,14 @@ def test_a_line_without_an_end_takes_little_memory_and_the_next_one_arrives(pipe
 def test_binary_garbage_disturbs_nothing(piped):
     server, feed = piped
     with server.connect() as tab:
-        feed(random.Random(3).randbytes(500_000) + b'\n{"y":42,"label":"after"}\n', thread=True)
+        feed(random.Random(3).randbytes(500_000) + b'\n{"y":42,"label":"after"}\n')
         while (point := points(tab, 1)[0]).get("label") != "after":
             assert list(point) == ["x", "y"]
 
 
 def test_the_last_line_needs_no_newline_and_after_it_the_server_serves_on(piped, publish):
     server, feed = piped
-    feed(b"1\n2")
+    feed(b"1\n2").result(10)
     server.process.stdin.close()
     send = publish(server)
     with server.connect() as tab:
@@ -116,7 +114,7 @@ def test_without_any_input_the_server_serves(zws, publish):
 def test_20_000_lines_at_once_all_arrive_in_order(piped):
     server, feed = piped
     with server.connect() as tab:
-        feed(b"".join(b"%d\n" % number for number in range(20_000)), thread=True)
+        feed(b"".join(b"%d\n" % number for number in range(20_000)))
         assert values(tab, 20_000) == [*range(20_000)]
 
 

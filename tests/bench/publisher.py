@@ -1,0 +1,56 @@
+"""The points of a run, for fanout.py: `publisher.py PORT zmq|lines RATE SECONDS` connects to the server under test and
+says so, begins at a line on its standard input, and says in the end how many points/s they really were.
+"""
+import contextlib
+import os
+import re
+import socket
+import sys
+import time
+
+import zmq
+
+FRAME = re.compile(rb'\x81\x27{"x":(\d{13}\.\d{3}),"y":1\.(\d{8})1}')      # a point as a WebSocket text frame
+
+
+def point(sequence):
+    """All points have one length, also when decoded and encoded again: no number ends in a zero."""
+    milliseconds, microseconds = divmod(time.time_ns() // 1000 | 1, 1000)
+    return b'{"x":%d.%03d,"y":1.%08d1}' % (milliseconds, microseconds, sequence)
+
+
+FRAME_BYTES = 2 + len(point(0))
+
+
+def connect(port, kind):
+    """The function that sends a point: over a ZeroMQ PUB, once the server's SUB is there, or as a line over TCP."""
+    if kind == "lines":
+        connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return lambda point: connection.sendall(point + b"\n")
+    pub: zmq.Socket = zmq.Context.instance().socket(zmq.XPUB)       # a PUB that hears its subscribers come
+    pub.set(zmq.RCVTIMEO, 10_000)
+    pub.connect(f"tcp://127.0.0.1:{port}")
+    pub.recv()
+    return pub.send
+
+
+def main(port, kind, rate, seconds):
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)         # its clock must not wait for the tabs, on the same core
+    send = connect(int(port), kind)
+    print("connected", flush=True)
+    sys.stdin.readline()
+    count = round(int(rate) * float(seconds))
+    start = time.monotonic()
+    for sequence in range(count):
+        if (wait := start + sequence / int(rate) - time.monotonic()) > 0:
+            time.sleep(wait)
+        send(point(sequence))
+    time.sleep(max(0, start + float(seconds) - time.monotonic()))
+    print(count / (time.monotonic() - start), flush=True)
+    sys.stdin.readline()                                # until then, what ZeroMQ still holds goes out
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,612 @@
+"""The page in a real browser: what a user sees of the points, whatever the publishers, the server and the window do."""
+import contextlib
+import json
+import re
+import time
+from itertools import pairwise
+
+import pytest
+from conftest import wait_until
+
+START = 1_767_225_600_000   # 2026-01-01 00:00:00 UTC, in ms
+HOSTILE = ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "__proto__", "constructor", "toString",
+           "a&b &amp;", "%H<br>x", "שלום, עולם", "\u202egnp.exe", "🌊 wave", "W" * 64, "line\nbreak", "'\"`${x}", " "]
+
+# What Flot has drawn: the page's lines, axes and pixels, not the page's own variables.
+LINES = """() => { const plot = $("#placeholder").data("plot");
+    return plot ? plot.getData().map(({name, color, data}) => ({label: name, color, data})) : []; }"""
+AXES = """() => { const {xaxis, yaxis} = $("#placeholder").data("plot").getAxes(), labels = name =>
+    [...document.querySelectorAll(`.flot-${name}-axis text`)].map(text => text.textContent);
+    return {x: [xaxis.min, xaxis.max], y: [yaxis.min, yaxis.max], times: labels("x"), values: labels("y")}; }"""
+PIXEL = """([x, y]) => { const plot = $("#placeholder").data("plot"), {left, top} = plot.getPlotOffset();
+    const {xaxis, yaxis} = plot.getAxes(), canvas = document.querySelector("canvas.flot-base");
+    return [...canvas.getContext("2d").getImageData(left + xaxis.p2c(x), top + yaxis.p2c(y), 1, 1).data]; }"""
+PLACE = """([line, point]) => { const plot = $("#placeholder").data("plot"), offset = plot.offset();
+    const [x, y] = plot.getData().at(line).data.at(point), {left, top} = plot.p2c({x, y});
+    return [left + offset.left, top + offset.top]; }"""
+
+
+def lines(page):
+    """label -> [[x, y], ...] as drawn."""
+    return {line["label"]: line["data"] for line in page.evaluate(LINES)}
+
+
+def colors(page):
+    return {line["label"]: line["color"] for line in page.evaluate(LINES)}
+
+
+def xs(page, label="Value"):
+    return [x for x, _ in lines(page).get(label, [])]
+
+
+def axes(page):
+    return page.evaluate(AXES)
+
+
+def legend(page):
+    return page.locator("#legend button").all_inner_texts()
+
+
+def status(page):
+    return page.inner_text("#conn_status")
+
+
+def only(page, label):
+    """Hides all series but this one."""
+    page.evaluate("""label => { for (const one of document.querySelectorAll("#legend button"))
+        if ((one.title === label) !== (one.ariaPressed === "true")) one.click(); }""", label)
+    assert list(lines(page)) == [label]
+
+
+def moves(page, label="Value"):
+    """Waits until the graph has gone on."""
+    before = wait_until(lambda: xs(page, label))
+    wait_until(lambda: xs(page, label)[-1] > before[-1])
+
+
+def still(page):
+    """Lets the page draw what it would draw: it rests at most a second before the next animation frame."""
+    page.evaluate("() => new Promise(done => setTimeout(() => requestAnimationFrame(done), 1100))")
+
+
+def ramp(send, count=11, label=None, start=START, step=1000, value=lambda i: 1 + i % 3):
+    """Sends points at even times and returns their times."""
+    times = [start + step * i for i in range(count)]
+    for i, x in enumerate(times):
+        send({"x": x, "y": value(i), **({"label": label} if label else {})})
+    return times
+
+
+@pytest.fixture
+def source(zws, publish):
+    """A server without a source of its own, and what publishes to it."""
+    def start(*options):
+        server = zws("--source", "none", *options)
+        return server, publish(server)
+    return start
+
+
+def again(zws, server, *options):
+    """The same server once more, on the same ports."""
+    return zws("--http-port", server.http_port, "--ws-port", server.ws_port, "--zmq", server.zmq, *options)
+
+
+# ---- the article's page ----
+
+def test_three_tabs_opened_one_after_another_all_connect_and_move(zws, open_tab):
+    server = zws()
+    pages = []
+    for _ in range(3):
+        pages.append(open_tab(server.url))
+        wait_until(lambda: status(pages[-1]) == "Connected")
+    for page in pages:
+        moves(page)
+
+
+def test_before_any_script_runs_it_says_not_connected_in_bold(zws, chromium):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(zws().url)
+    assert page.title() == "ZWS Example"
+    assert page.inner_text("h1") == "ZMQ - WebSocket Example"
+    assert page.inner_text("b#conn_status") == "Not Connected"
+    context.close()
+
+
+def test_the_graph_is_as_wide_as_the_window_whatever_its_size(zws, open_tab):
+    page = open_tab(zws().url)
+    for width, height in ((600, 400), (400, 700), (1280, 720)):
+        page.set_viewport_size({"width": width, "height": height})
+        moves(page)
+        wait_until(lambda width=width: page.locator("canvas.flot-base").bounding_box()["width"] == width)
+        box = page.locator("#placeholder").bounding_box()
+        assert box["width"] == width and box["height"] >= 300 and box["x"] == 0
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("document.documentElement.scrollHeight") == 720
+
+
+def test_a_filled_line_and_points(source, open_tab):
+    server, send = source()
+    times = ramp(send, value=lambda i: 2.5)
+    page = open_tab(server.url)
+    wait_until(lambda: xs(page) == times)
+    line, point, below, above = (page.evaluate(PIXEL, [START + x, y]) for x, y in (
+        (5500, 2.5), (5000, 2.5), (5500, 1.3), (5500, 3.3)))
+    assert line == [0x3a, 0x7b, 0xd5, 255]
+    assert point == [255, 255, 255, 255]
+    assert below[2] > 200 and 50 < below[3] < 110
+    assert above[3] == 0
+    assert legend(page) == ["Value"]
+
+
+def test_it_draws_from_the_11th_point_on(source, open_tab):
+    server, send = source()
+    page = open_tab(server.url)
+    times = ramp(send, 10)
+    wait_until(lambda: page.evaluate("received") == 10)
+    still(page)
+    assert lines(page) == {} and page.is_visible("text=Waiting for points")
+    send({"x": START + 10_000, "y": 1})
+    wait_until(lambda: xs(page) == [*times, START + 10_000])
+    assert not page.is_visible("text=Waiting for points")
+
+
+def test_it_draws_the_last_100_points_or_those_asked_for_and_keeps_no_more(source, open_tab):
+    server, send = source("--history", "500")
+    times = ramp(send, 450)
+    ws = f"ws={server.ws_port}"
+    for query, count in (("", 100), ("points=150", 150), (f"{ws}&points=20.5", 20), (f"{ws}&points=-3", 11),
+                         (f"{ws}&points=many", 100)):
+        page = open_tab(f"{server.url}?{query}")
+        wait_until(lambda page=page: xs(page)[-1:] == times[-1:])
+        assert xs(page) == times[-count:], query
+        assert page.evaluate("series.get('Value').data.length") <= 2 * count
+        page.close()
+
+
+def test_times_are_local_and_ticks_at_least_two_seconds_apart(source, open_tab):
+    server, send = source()
+    page = open_tab(server.url, timezone_id="Asia/Kolkata", viewport={"width": 1280, "height": 720})
+    for step, label, least in ((100, "ten seconds", 4), (10, "one second", 1), (1000, "100 seconds", 4)):
+        ramp(send, 100, label, step=step)
+        wait_until(lambda label=label: len(xs(page, label)) == 100)
+        times = sorted(axes(page)["times"])
+        assert len(times) >= least and all(re.fullmatch(r"05:3[01]:\d\d", time) for time in times)
+        seconds = [int(time[3:5]) * 60 + int(time[6:]) for time in times]
+        assert all(later - earlier >= 2 for earlier, later in pairwise(seconds))
+        page.click(f"text={label}")     # hides it again
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_no_label_of_an_axis_is_cut_off_or_in_the_way_of_another(source, open_tab, width):
+    server, send = source()
+    page = open_tab(server.url, viewport={"width": width, "height": 700})
+    for step, value in ((100, 10), (1000, 1e6), (20_000, -1e9), (86_400_000, 1e300), (1, 100)):
+        label = f"{step} {value}"
+        ramp(send, 100, label, step=step, value=lambda i, value=value: value * i / 99)
+        wait_until(lambda label=label: len(xs(page, label)) == 100)
+        for axis in "xy":
+            boxes = sorted((text.bounding_box() for text in page.locator(f".flot-{axis}-axis text").all()),
+                           key=lambda box: box[axis])
+            assert boxes
+            assert all(box["x"] >= 4 and box["x"] + box["width"] <= width - 4 for box in boxes)
+            assert all(box["y"] + box["height"] <= 700 - 2 for box in boxes)
+            size = {"x": "width", "y": "height"}[axis]
+            assert all(one[axis] + one[size] <= two[axis] for one, two in pairwise(boxes))
+        page.click(f"text={label}")
+
+
+def test_y_goes_from_0_to_5_and_grows_to_the_data_while_it_does_not_fit(source, open_tab):
+    server, send = source()
+    page = open_tab(server.url)
+    ramp(send, 20, value=lambda i: i / 4)
+    wait_until(lambda: len(xs(page)) == 20)
+    assert axes(page)["y"] == [0, 5]
+    for y, low, high in ((12, 0, 12), (-3, -3, 12), (1234.5, -100, 1300), (7e6, -1e6, 7e6)):
+        send({"x": START + 60_000, "y": y})
+        wait_until(lambda low=low, high=high: axes(page)["y"] == [low, high])
+    ramp(send, 100, start=START + 100_000)
+    wait_until(lambda: axes(page)["y"] == [0, 5])
+
+
+def test_nothing_fails_and_nothing_comes_from_another_host(zws, chromium):
+    server, context = zws(), chromium.new_context()
+    requests, failures = [], []
+    page = context.new_page()
+    page.add_init_script("addEventListener('securitypolicyviolation', event => console.error(event.blockedURI))")
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("websocket", lambda socket: requests.append(socket.url))
+    page.on("response", lambda answer: failures.append(answer.url) if answer.status >= 400 else None)
+    page.on("console", lambda message: failures.append(message.text))
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(server.url)
+    moves(page)
+    page.mouse.move(*page.evaluate(PLACE, [0, 0]))
+    page.emulate_media(color_scheme="dark")
+    moves(page)
+    context.close()
+    assert failures == []
+    assert len(requests) >= 5
+    for url in requests:
+        assert re.match(rf"(http://localhost:{server.http_port}|ws://localhost:{server.ws_port})/|data:image/svg", url)
+
+
+# ---- labels and series ----
+
+def test_hostile_labels_appear_as_text_and_nothing_runs(source, open_tab):
+    server, send = source()
+    page = open_tab(server.url)
+    ran = []
+
+    def refuse(dialog):
+        ran.append(dialog.message)
+        dialog.dismiss()
+    page.on("dialog", refuse)
+    for label in HOSTILE:
+        ramp(send, 11, label)
+    wait_until(lambda: sorted(lines(page)) == sorted(HOSTILE))
+    shown = page.eval_on_selector_all("#legend bdi", "names => names.map(name => name.textContent)")
+    assert sorted(shown) == sorted('" "' if label == " " else label for label in HOSTILE)
+    assert all(button.bounding_box()["width"] <= 400 for button in page.locator("#legend button").all())
+    for label in HOSTILE:
+        only(page, label)
+        page.mouse.move(0, 0)
+        page.mouse.move(*page.evaluate(PLACE, [0, 5]))
+        wait_until(lambda label=label: page.text_content("#tooltip").endswith(f"\n{label}"))
+    assert page.locator("#tooltip *, #placeholder img, #legend img, body script").count() == 0
+    assert ran == []
+
+
+def test_one_line_per_label_in_a_color_the_same_in_every_tab_and_after_a_restart(source, zws, publish, open_tab):
+    labels = ["cpu", "disk", "io", "memory", "swap"]    # no two of them want the same color
+    server, send = source()
+    first = open_tab(server.url, may_fail=True)
+    for label in labels:
+        ramp(send, 11, label)
+    wait_until(lambda: sorted(lines(first)) == labels)
+    seen = colors(first)
+    assert len(set(seen.values())) == 5
+    second = open_tab(server.url, may_fail=True)
+    wait_until(lambda: colors(second) == seen)
+    server.stop(9)
+    server = again(zws, server, "--source", "none")
+    send = publish(server)
+    for label in reversed(labels):
+        ramp(send, 12, label)
+    third = open_tab(server.url)
+    wait_until(lambda: colors(third) == seen)
+    wait_until(lambda: len(xs(first, "cpu")) == 12)
+    assert colors(first) == seen
+    swatches = first.eval_on_selector_all("#legend button", """buttons => Object.fromEntries(buttons.map(button =>
+        [button.innerText, getComputedStyle(button.querySelector("i")).backgroundColor]))""")
+    for label, color in seen.items():
+        assert swatches[label] == "rgb({}, {}, {})".format(*bytes.fromhex(color[1:]))
+
+
+def test_ten_labels_have_ten_colors_the_same_in_every_tab_also_where_they_want_the_same(source, open_tab):
+    server, send = source()
+    first = open_tab(server.url)
+    for label in ("a", "k", "u", "b", "l", "v", "temperature", "humidity", "a b", "b a"):
+        ramp(send, 2, label)
+    wait_until(lambda: len(set(colors(first).values())) == 10)
+    second = open_tab(server.url)
+    wait_until(lambda: colors(second) == colors(first))
+
+
+def test_the_legend_is_in_label_order_and_a_new_label_takes_nobodys_focus(source, open_tab):
+    server, send = source()
+    page = open_tab(server.url)
+    for label in ("b", "a10", "a2"):
+        ramp(send, 5, label)
+    wait_until(lambda: legend(page) == ["a2", "a10", "b"])
+    page.get_by_role("button", name="a10").focus()
+    send({"y": 1, "label": "a"})
+    wait_until(lambda: legend(page) == ["a", "a2", "a10", "b"])
+    assert page.evaluate("document.activeElement.innerText") == "a10"
+
+
+def test_a_click_or_enter_hides_a_series_which_then_has_no_say_in_the_axes(source, open_tab):
+    server, send = source()
+    ramp(send, 20, "small", start=START + 3_600_000)
+    ramp(send, 20, "big", value=lambda i: 1e6)
+    page = open_tab(server.url)
+    wait_until(lambda: sorted(lines(page)) == ["big", "small"])
+    assert axes(page)["y"] == [0, 1e6] and axes(page)["x"][0] == START
+    page.click("#legend >> text=big")
+    wait_until(lambda: sorted(lines(page)) == ["small"])
+    assert axes(page)["y"] == [0, 5] and axes(page)["x"][0] == START + 3_600_000
+    big = page.get_by_role("button", name="big")
+    assert big.get_attribute("aria-pressed") == "false"
+    send({"x": START, "y": 1, "label": "big"})
+    big.press("Enter")
+    wait_until(lambda: sorted(lines(page)) == ["big", "small"])
+    assert big.get_attribute("aria-pressed") == "true"
+    assert axes(page)["y"] == [0, 1e6]
+    for label in ("big", "small"):
+        page.click(f"#legend >> text={label}")
+    wait_until(lambda: lines(page) == {})
+    assert axes(page)["values"]     # an empty graph, not an empty window
+
+
+def test_64_labels_leave_room_for_the_graph(source, open_tab):
+    server, send = source()
+    for number in range(64):
+        ramp(send, 3, f"sensor {number}")
+    page = open_tab(server.url, viewport={"width": 400, "height": 700})
+    wait_until(lambda: len(lines(page)) == 64)
+    assert legend(page) == [f"sensor {number}" for number in range(64)]
+    box = page.locator("#placeholder").bounding_box()
+    assert box["height"] >= 300 and box["y"] + box["height"] <= 700
+
+
+# ---- pause, hover, rate, look ----
+
+def test_pause_freezes_the_picture_while_data_goes_on(zws, publish, open_tab):
+    server = zws()
+    page = open_tab(server.url)
+    moves(page)
+    page.get_by_role("button", name="Pause").click()
+    before, received = lines(page), page.evaluate("received")
+    wait_until(lambda: page.evaluate("received") >= received + 10)
+    send = publish(server)
+    ramp(send, 3, "new")
+    wait_until(lambda: "new" in legend(page))
+    page.set_viewport_size({"width": 500, "height": 500})       # everything that draws meanwhile
+    page.emulate_media(color_scheme="dark")
+    for _ in "hide", "show":
+        page.click("#legend >> text=Value")
+    still(page)
+    assert lines(page)["Value"] == before["Value"]
+    page.get_by_role("button", name="Resume").click()
+    wait_until(lambda: xs(page)[-1] > before["Value"][-1][0])
+    assert "new" in lines(page)
+    moves(page)
+
+
+def test_the_space_bar_pauses_wherever_the_focus_is(zws, open_tab):
+    page = open_tab(zws().url)
+    moves(page)
+    for focus in ("body", "#pause", "#legend button"):
+        page.focus(focus)
+        for button in "Resume", "Pause":
+            page.keyboard.press("Space")
+            assert page.inner_text("#pause") == button
+            assert page.get_attribute("#legend button", "aria-pressed") == "true"
+    moves(page)
+
+
+def test_hovering_reads_the_time_with_milliseconds_the_value_and_the_label(source, open_tab):
+    server, send = source()
+    ramp(send, 100, "cpu load", step=101, value=lambda i: 1.25 + i / 1000)
+    page = open_tab(server.url, timezone_id="Asia/Kolkata", viewport={"width": 500, "height": 500})
+    wait_until(lambda: len(xs(page, "cpu load")) == 100)
+    for point, text in ((0, "05:30:00.000\n1.25"), (50, "05:30:05.050\n1.3"), (99, "05:30:09.999\n1.349")):
+        page.mouse.move(*page.evaluate(PLACE, [0, point]))
+        wait_until(lambda text=text: page.inner_text("#tooltip") == f"{text}\ncpu load")
+        box = page.locator("#tooltip").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 500 and box["y"] >= 0
+        page.mouse.move(2, 2)
+        wait_until(lambda: not page.is_visible("#tooltip"))
+
+
+def test_the_value_under_a_resting_mouse_goes_with_the_graph(source, open_tab):
+    server, send = source()
+    times = ramp(send, 120, value=lambda i: 1)
+    page = open_tab(f"{server.url}?points=11", timezone_id="UTC")
+    wait_until(lambda: xs(page) == times[-11:])
+    page.mouse.move(*page.evaluate(PLACE, [0, 5]))
+    for second in (54, 55, 56):
+        wait_until(lambda second=second: page.inner_text("#tooltip").startswith(f"00:01:{second}.000"))
+        send({"x": START + (second + 66) * 1000, "y": 1})
+
+
+def test_it_says_how_many_points_come_in_a_second_and_history_is_none_of_them(zws, publish, open_tab):
+    server = zws()
+    for label in "abc":
+        ramp(publish(server), 100, label)
+    page = open_tab(server.url)
+    text = wait_until(lambda: page.inner_text("#rate"))
+    assert re.fullmatch(r"[\d.]+ points/s", text)
+    assert 7 <= float(text.split()[0]) <= 13
+
+
+def test_light_and_dark_also_while_it_is_open(source, open_tab):
+    server, send = source()
+    ramp(send, value=lambda i: 2.5)
+    page = open_tab(server.url, color_scheme="light")
+    wait_until(lambda: lines(page))
+    for scheme, back in (("light", [255, 255, 255]), ("dark", [0x16, 0x19, 0x1d]), ("light", [255, 255, 255])):
+        page.emulate_media(color_scheme=scheme)
+        wait_until(lambda back=back: page.evaluate(PIXEL, [START + 5000, 2.5]) == [*back, 255])
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert color == "rgb({}, {}, {})".format(*back)
+        assert page.locator("canvas").count() == 2 and page.locator(".flot-svg").count() == 1
+
+
+def test_a_screen_reader_finds_its_way(zws, open_tab):
+    page = open_tab(zws().url)
+    moves(page)
+    assert page.get_attribute("html", "lang") == "en"
+    assert page.get_by_role("heading", name="ZMQ - WebSocket Example", level=1).count() == 1
+    assert "Connected" in page.get_by_role("status").inner_text()
+    assert page.get_by_role("img", name="Graph of the points by time").count() == 1
+    assert page.get_by_role("group", name="Series").get_by_role("button", name="Value", pressed=True).count() == 1
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "Pause"
+    page.keyboard.press("Enter")
+    assert page.get_by_role("button", name="Resume").count() == 1
+
+
+# ---- a server that goes and comes, a tab that is hidden ----
+
+def test_a_server_that_was_killed_is_found_again_within_six_seconds(zws, publish, open_tab):
+    server = zws()
+    page = open_tab(server.url, may_fail=True)
+    moves(page)
+    server.stop(9)
+    wait_until(lambda: status(page) in ("Closed", "Error"))
+    assert page.inner_text("#rate") == ""
+    for attempt, least, most in ((1, 0.5, 0.7), (2, 1, 1.3), (3, 2, 2.5)):
+        wait_until(lambda attempt=attempt: page.evaluate("attempts") >= attempt)
+        words = page.inner_text("#retry").split()
+        assert words[:3] == ["Next", "try", "in"] and least <= float(words[3]) <= most
+    assert status(page) == "Error"
+    server = again(zws, server)
+    wait_until(lambda: status(page) == "Connected", 6)
+    assert page.inner_text("#retry") == ""
+    moves(page)
+
+
+def test_a_server_that_ends_properly_leaves_the_tab_closed_not_in_error(zws, open_tab):
+    server = zws()
+    page = open_tab(server.url, may_fail=True)
+    moves(page)
+    server.stop()
+    assert wait_until(lambda: status(page) in ("Closed", "Error") and status(page)) == "Closed"
+
+
+def test_after_a_new_connection_the_history_doubles_nothing(source, zws, publish, open_tab):
+    back = [*range(30, 50), *range(20)]
+    cases = {   # label: the points before and after, and those to be seen
+        "an overlap": (range(50), range(30, 60), range(60)),
+        "all and more": (range(50), range(60), range(60)),
+        "older ones too": (range(30, 50), range(60), range(60)),
+        "a gap": (range(20), range(40, 60), [*range(20), *range(40, 60)]),
+        "x went back": (back, [*back[15:], 20], [*back, 20]),
+        "x stands still": ([7] * 20, [7] * 25, [7] * 25)}
+    server, send = source()
+    page = open_tab(server.url, may_fail=True)
+    for stage in (0, 1):
+        for label, case in cases.items():
+            for x in case[stage]:
+                send({"x": START + x, "y": 1, "label": label})
+        for label, case in cases.items():
+            wait_until(lambda label=label, seen=case[stage * 2]: xs(page, label) == [START + x for x in seen])
+        if stage == 0:
+            server.stop(9)
+            send = publish(again(zws, server, "--source", "none"))
+
+
+class HiddenTab:
+    """A tab behind another one, really hidden: Playwright's own pages all think that they are seen."""
+
+    def __init__(self, browser, url):
+        self.cdp, self.answers, self.count = browser.new_browser_cdp_session(), {}, 0
+        self.context = self.cdp.send("Target.createBrowserContext")["browserContextId"]
+        self.tab = self.open(url)
+        self.session = self.cdp.send("Target.attachToTarget", {"targetId": self.tab, "flatten": False})["sessionId"]
+        self.cdp.on("Target.receivedMessageFromTarget", self.hear)
+
+    def open(self, url):
+        return self.cdp.send("Target.createTarget", {"url": url, "browserContextId": self.context})["targetId"]
+
+    def hear(self, event):
+        message = json.loads(event["message"])
+        self.answers[message.get("id")] = message
+
+    def evaluate(self, expression):
+        self.count += 1
+        parameters = {"expression": expression, "returnByValue": True}
+        message = json.dumps({"id": self.count, "method": "Runtime.evaluate", "params": parameters})
+        self.cdp.send("Target.sendMessageToTarget", {"sessionId": self.session, "message": message})
+        wait_until(lambda: self.cdp.send("Browser.getVersion") and self.count in self.answers)
+        return self.answers.pop(self.count)["result"]["result"].get("value")
+
+    def xs(self):
+        return [x for line in self.evaluate(f"({LINES})()") or [] for x, _ in line["data"]]
+
+    def hide(self):
+        self.open("about:blank")
+        wait_until(lambda: self.evaluate("document.hidden"))
+
+    def show(self):
+        self.cdp.send("Target.activateTarget", {"targetId": self.tab})
+        wait_until(lambda: not self.evaluate("document.hidden"))
+
+    def close(self):
+        self.cdp.send("Target.disposeBrowserContext", {"browserContextId": self.context})
+        self.cdp.detach()
+
+
+def test_a_hidden_tab_is_current_at_once_when_shown(source, chromium):
+    server, send = source()
+    with contextlib.closing(HiddenTab(chromium, server.url)) as tab:
+        wait_until(lambda: tab.evaluate("document.readyState") == "complete")
+        times = ramp(send, 20)
+        wait_until(lambda: tab.xs() == times)
+        tab.hide()
+        times = ramp(send, 5000, start=START + 100_000)
+        wait_until(lambda: tab.evaluate("received") == 5020)
+        assert tab.evaluate("series.get('Value').data.length") <= 200
+        tab.show()
+        wait_until(lambda: tab.xs() == times[-100:], 2)
+
+
+def test_a_hidden_tab_tries_to_connect_at_once_when_shown(source, chromium):
+    server, _ = source()
+    with contextlib.closing(HiddenTab(chromium, server.url)) as tab:
+        wait_until(lambda: tab.evaluate("document.getElementById('conn_status').textContent") == "Connected")
+        tab.hide()
+        server.stop(9)
+        wait_until(lambda: tab.evaluate("attempts") == 3)   # the next try is in 2 s or more
+        start = time.monotonic()
+        tab.show()
+        wait_until(lambda: tab.evaluate("attempts") > 3)
+        assert time.monotonic() - start < 1.8
+
+
+# ---- points that are extreme, and many ----
+
+@pytest.mark.parametrize("field", ["x", "y"])
+def test_no_point_stops_the_page_or_takes_the_others_out_of_sight(source, open_tab, field):
+    server, send = source()
+    page = open_tab(server.url)
+    now = int(time.time() * 1000)
+    odd = {"x": [0, 0.001, 1.5e12, 4e12, 8.64e15, -8.64e15, 1e300, -1e300],
+           "y": [1e308, -1e308, 1.7976931348623157e308, -1.7976931348623157e308, 5e-324, 123456789.12345679]}[field]
+    for value in odd:
+        for i in range(12):
+            send({"x": now, "y": i, "label": str(value), field: value})
+    times = ramp(send, 60, start=now, step=1000)
+    wait_until(lambda: xs(page) == times)
+    assert axes(page)["x"] == [times[0], times[-1]]
+    if field == "x":
+        assert page.evaluate(PIXEL, [now + 3500, 1.5])[3] > 0, "the line is where it belongs"
+    for label in legend(page):
+        only(page, label)
+    page.set_viewport_size({"width": 500, "height": 500})
+    only(page, "Value")
+    page.mouse.move(*page.evaluate(PLACE, [0, 30]))
+    wait_until(lambda: page.is_visible("#tooltip"))
+    send({"x": now + 61_000, "y": 1})
+    wait_until(lambda: xs(page)[-1] == now + 61_000)
+
+
+def test_equal_times_and_times_that_go_back_are_drawn_as_they_came(source, open_tab):
+    server, send = source()
+    page = open_tab(server.url)
+    same = ramp(send, 20, "same", step=0)
+    wait_until(lambda: xs(page, "same") == same)
+    assert axes(page)["x"] == [START - 500, START + 500] and axes(page)["times"]
+    back = ramp(send, 20, "back", step=-1000)
+    wait_until(lambda: xs(page, "back") == back)
+    assert axes(page)["x"] == [back[-1], START]
+
+
+def test_it_draws_at_most_once_an_animation_frame_and_30_times_a_second(source, open_tab):
+    server, send = source()
+    page = open_tab(server.url)
+    ramp(send, 20)
+    wait_until(lambda: xs(page))
+    page.evaluate("""() => { window.draws = window.frames_ = 0; const draw = plot.draw;
+        plot.draw = () => { draws += 1; draw(); };
+        (function count() { frames_ += 1; requestAnimationFrame(count); })(); }""")
+    start = time.monotonic()
+    while (elapsed := time.monotonic() - start) < 2:
+        for _ in range(10):
+            send({"y": 1})
+        time.sleep(0.01)
+    wait_until(lambda: page.evaluate("received") > 500)
+    draws, frames = page.evaluate("[draws, frames_]")
+    assert 3 < draws <= frames + 1
+    assert draws <= 31 * (elapsed + 1)

@@ -1,0 +1,121 @@
+"""Tabs that read nothing and peers that vanish: they cost little, cost nobody else a point, and are gone in the end."""
+import ctypes
+import json
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import Server, parse_frames, wait_until
+
+STALLED, SECONDS, RATE = 200, 45, 1000
+KIB = 1024
+PUBLISHER = """
+import sys, time, zmq
+endpoint, count, rate = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+publisher = zmq.Context().socket(zmq.XPUB)
+publisher.connect(endpoint)
+publisher.recv()
+start = time.monotonic()
+for number in range(count):
+    while number > (time.monotonic() - start) * rate:
+        time.sleep(0.002)
+    publisher.send_json({"x": number, "y": 2.5})
+publisher.close(5000)
+"""
+
+
+def vanish(connection):
+    """The kernel drops all that comes for this socket from now on, and acknowledges nothing: as if a cable were cut."""
+    instruction = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))       # BPF: return 0
+    connection.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", 1,
+                                                             ctypes.addressof(instruction)))   # SO_ATTACH_FILTER
+
+
+def sending_queues(server):
+    """The bytes that the kernel holds for each client of the WebSocket port, by the client's port."""
+    rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return {int(remote[-4:], 16): int(queues.split(":")[0], 16) for _, local, remote, state, queues, *_ in rows
+            if local.endswith(f":{server.ws_port:04X}") and state == "01"}
+
+
+@pytest.fixture(scope="module")
+def run():
+    """45 s at 1,000 points/s: 200 tabs read nothing, one reads all, one vanishes; so does one where no points flow."""
+    seen = SimpleNamespace(data=b"", memory=[], queued=[], gone={}, stderr="")
+    busy, still = Server("--source", "none", "--history", 0), Server("--source", "none")
+    reader = busy.raw()
+
+    def read():
+        while part := reader.recv(1 << 16):
+            seen.data += part
+    threading.Thread(target=read, daemon=True).start()
+    seen.files_before, memory_before = busy.files(), busy.memory()
+    tabs = [busy.raw() for _ in range(STALLED)]
+    vanished = {"while points flow": (busy, busy.raw()), "while none do": (still, still.raw())}
+    publisher = subprocess.Popen([sys.executable, "-c", PUBLISHER, busy.zmq, str(SECONDS * RATE), str(RATE)])
+    try:
+        wait_until(lambda: len(seen.data) > 1000)
+        start = time.monotonic()
+        for _, connection in vanished.values():
+            vanish(connection)
+        while publisher.poll() is None:
+            time.sleep(0.5)
+            seen.memory.append(busy.memory() - memory_before)
+            queues = {server: sending_queues(server) for server in (busy, still)}
+            seen.queued.append(sum(queues[busy].values()) // KIB)
+            for name, (server, connection) in vanished.items():
+                if connection.getsockname()[1] not in queues[server]:
+                    seen.gone.setdefault(name, time.monotonic() - start)
+        last = b'{"x":%d,"y":2.5}' % (SECONDS * RATE - 1)
+        wait_until(lambda: seen.data.endswith(last))
+        seen.left, seen.files_after = len(queues[busy]) - 1, busy.files()
+        seen.still_left = still.files() - still.idle_files
+    finally:
+        publisher.kill()
+        for server in (busy, still):
+            server.stop()
+            seen.stderr += server.stderr
+        for tab in tabs:
+            tab.close()
+    print(f"\n{STALLED} stalled tabs: memory +{max(seen.memory)} KiB, kernel {max(seen.queued)} KiB; gone: {seen.gone}")
+    return seen
+
+
+def test_a_tab_that_reads_gets_every_point_in_order_beside_200_that_do_not(run):
+    points = [json.loads(payload)["x"] for _, payload in parse_frames(run.data)[:-1]]      # the last frame: 1001
+    assert points == list(range(SECONDS * RATE))
+
+
+def test_tabs_that_take_no_bytes_are_all_gone_in_the_end(run):
+    assert run.left == 0
+    assert (run.files_after, run.still_left) == (run.files_before, 0)
+    assert run.stderr == ""
+
+
+def test_200_stalled_tabs_cost_less_than_100_mib_and_each_less_than_1_with_the_kernels_part(run):
+    assert max(run.memory) < 100 * KIB
+    assert max(map(sum, zip(run.memory, run.queued, strict=True))) < STALLED * KIB
+
+
+def test_what_a_stalled_tab_cannot_take_is_dropped_and_not_kept(zws, publish):
+    server = zws("--source", "none", "--history", 0)
+    send, long, count = publish(server), 10**300, 15_000
+    with server.raw(), server.raw() as reader:
+        memory = server.memory()
+        for number in range(count):
+            send({"x": number, "y": long})
+            if number % 500 == 499:     # the other tab takes them all
+                end = b'"x":%d,"y":%d}' % (number, long)
+                wait_until(lambda end=end: reader.recv(1 << 18).endswith(end))
+        assert server.memory() - memory < 2_000
+
+
+@pytest.mark.parametrize("when", ["while points flow", "while none do"])
+def test_a_peer_that_vanished_without_a_word_is_dropped_after_20_seconds(run, when):
+    assert 15 < run.gone[when] < 27
