@@ -10,7 +10,7 @@ let received = 0, plot = null, paused = false;
 
 // ---- points ----
 function addPoint({x, y, label = "Value"}) {
-  if (Math.abs(x) > 8.64e15) return;  // beyond what a Date can hold
+  if (Math.abs(x) > 8.6e15) return;  // no Date is there, nor 270,000 years from now
   const one = series.get(label) || newSeries(label);
   if (one.rejoined) {  // the history comes again: it replaces what it overlaps
     const again = one.data.findIndex(point => point[0] === x && point[1] === y);
@@ -69,17 +69,15 @@ function status(text, more = "") {
   rates = [];
 }
 
-document.addEventListener("visibilitychange", () => {  // a hidden tab gets no frames, and its timers are slow
-  if (document.hidden) return;
-  draw();
-  if (retry) connect();
+document.addEventListener("visibilitychange", () => {  // a hidden tab's timers are slow
+  if (!document.hidden && retry) connect();
 });
 
 // ---- drawing: at most 30 times a second and an eighth of the time, whatever the rate ----
 let due = false, rest = 0;  // a frame has been asked for; no drawing before this time
 
 function redraw() {
-  if (due || paused || received <= 10) return;
+  if (due || paused) return;
   due = true;
   requestAnimationFrame(frame);
 }

@@ -226,7 +226,7 @@ def open_tab(chromium):
     contexts = []
 
     def open_page(url, may_fail=False, **options):
-        contexts.append(chromium.new_context(**options))
+        contexts.append(chromium.new_context(**{"viewport": {"width": 800, "height": 600}, **options}))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         if not may_fail:    # a server that is stopped on purpose leaves "connection refused" on the console

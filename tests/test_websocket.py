@@ -223,22 +223,23 @@ FLOODS = {      # by name: the port, what is sent first, and what then without e
     "body": ("http", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000000\r\n\r\n", b"x"),
     "chunks": ("http", "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
     "headers": ("http", "GET / HTTP/1.1\r\n", b"A: b\r\n"),
-    "one header": ("ws", "GET / HTTP/1.1\r\nA: ", b"x")}
+    "one header": ("ws", "GET / HTTP/1.1\r\nA: ", b"x"),
+    "connections": ("ws", HANDSHAKE, b"")}
 FLOOD = """
 import socket, sys, threading
 port, first, more = eval(sys.argv[1])
-more *= 1_000_000 // len(more)
+more *= 1_000_000 // max(1, len(more))
 def drain(connection):
     try:
         while connection.recv(1 << 20): pass
     except OSError: pass
 while True:
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        threading.Thread(target=drain, args=(connection,)).start()
-        try:
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(first)
-            while True: connection.sendall(more)
-        except OSError: pass
+            if more: threading.Thread(target=drain, args=(connection,)).start()
+            while more: connection.sendall(more)
+    except OSError: pass
 """
 
 
@@ -250,7 +251,7 @@ def test_a_client_that_floods_keeps_nobody_waiting(zws, name):
     with server.connect() as tab:
         tab.recv()
         before = server.memory()
-        flood = subprocess.Popen([sys.executable, "-c", FLOOD, repr(target)], stderr=subprocess.DEVNULL)
+        floods = [subprocess.Popen([sys.executable, "-c", FLOOD, repr(target)]) for _ in range(2)]
         try:
             waits, now = [], time.monotonic()
             end = now + 2
@@ -258,14 +259,15 @@ def test_a_client_that_floods_keeps_nobody_waiting(zws, name):
                 tab.recv(10)
                 waits.append(time.monotonic() - now)
                 now += waits[-1]
-            assert len(waits) > 6 and max(waits) < 1
+            assert len(waits) > 4 and max(waits) < 1
             assert server.memory() - before < 20_000
             start = time.monotonic()
             assert server.stop(2) == 0
             assert time.monotonic() - start < 2
         finally:
-            flood.kill()
-            flood.wait()
+            for flood in floods:
+                flood.kill()
+                flood.wait()
 
 
 # Clients that do not finish
