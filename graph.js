@@ -38,7 +38,7 @@ function pickColor(label) {  // by its letters, so that it is the same in every 
 }
 
 // ---- connection ----
-let attempts = 0, retry = null;  // since the connection ended; the timer of the next one
+let attempts = 0, retry = null;  // to connect again, so far; the timer of the next one
 
 function connect() {
   clearTimeout(retry);
@@ -108,8 +108,8 @@ function draw() {
 
 function setRange(points) {
   const now = Date.now(), near = ([x]) => Math.abs(x - now) < 366 * 86400e3;
-  const least = (list, i, start) => list.reduce((least, point) => Math.min(least, point[i]), start);
-  const most = (list, i, start) => list.reduce((most, point) => Math.max(most, point[i]), start);
+  const least = (list, i, start) => list.reduce((best, point) => Math.min(best, point[i]), start);
+  const most = (list, i, start) => list.reduce((best, point) => Math.max(best, point[i]), start);
   const timely = points.some(near) ? points.filter(near) : points;  // a wrong clock must not spoil it for the others
   const some = timely.length ? timely[0][0] : now;
   let left = least(timely, 0, some), right = most(timely, 0, some);

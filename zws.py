@@ -102,16 +102,20 @@ def stdin_producer(context, endpoint):
     publisher.set(zmq.XPUB_NODROP, 1)   # where lines come faster than points can go, they wait
     publisher.connect(endpoint)
     publisher.recv()                    # an XPUB hears that its subscriber has come: no line is lost
-    lines = iter(lambda: gevent.get_hub().threadpool.apply(sys.stdin.buffer.readline), b"")
-    count = 0
-    for count, line in enumerate(lines, 1):
-        with contextlib.suppress(ValueError):
-            line = b'{"y":%r}' % float(line)
-        try:
-            parse_point(line)
-            publisher.send(line)
-        except ValueError as error:
-            log.warning("line %d of standard input dropped: %s", count, error)
+    os.set_blocking(0, True)
+    count, rest = 0, b""
+    while chunk := gevent.get_hub().threadpool.apply(os.read, (0, 4096)) or (rest and b"\n"):
+        *lines, rest = (rest + chunk).split(b"\n")
+        rest = rest[:MAX_MESSAGE + 1]   # of a line without an end, this is enough to refuse it
+        for line in lines:
+            count += 1
+            with contextlib.suppress(ValueError):
+                line = b'{"y":%r}' % float(line) if len(line) <= MAX_MESSAGE else line
+            try:
+                parse_point(line)
+                publisher.send(line)
+            except ValueError as error:
+                log.warning("line %d of standard input dropped: %s", count, error)
     log.info("standard input ended after %d lines; still serving", count)
 
 

@@ -51,20 +51,25 @@ class Meter:
         return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
 
     def read_busy(self):
-        return (time.monotonic(), *(self.metrics(session)["TaskDuration"] for session in self.sessions),
-                self.page.evaluate("received"))
+        """Each figure with the time in seconds at which it was read: a busy machine can take long to answer."""
+        answers = []
+        for session in self.sessions:
+            answers.append((self.metrics(session)["TaskDuration"], time.monotonic()))
+        answers.append(tuple(self.page.evaluate("[received, performance.now() / 1000]")))
+        return answers
 
     def read(self):
         """heap in MB, nodes, listeners; shares of the time by the clock and by the processor; points/s."""
         before, self.busy = self.busy, self.read_busy()
-        seconds, clock, processor, points = (now - then for now, then in zip(self.busy, before, strict=True))
+        clock, processor, points = ((now[0] - then[0]) / (now[1] - then[1])
+                                    for now, then in zip(self.busy, before, strict=True))
         for _ in range(3):
             self.sessions[0].send("HeapProfiler.collectGarbage")
         counters = self.metrics(self.sessions[0])
         time.sleep(1)
         self.busy = self.read_busy()    # the collecting, and what waited for it, is not the page's work
         return (counters["JSHeapUsedSize"] / 1e6, int(counters["Nodes"]), int(counters["JSEventListeners"]),
-                clock / seconds, processor / seconds, points / seconds)
+                clock, processor, points)
 
 
 def main():
