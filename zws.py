@@ -140,6 +140,7 @@ class Relay:
         self.joins.start(self.queue.get, zmq.EVENTS)    # a PUB lets go of closed SUBs when it handles its commands
         self.sub = context.socket(zmq.SUB)
         self.sub.set(zmq.MAXMSGSIZE, 16 * MAX_MESSAGE)  # libzmq cuts off who sends more, and good points are lost
+        self.sub.set(zmq.HANDSHAKE_IVL, 10_000)         # ms; who connects and says nothing holds a file no longer
         self.sub.subscribe(b"")
         self.sub.bind(options.zmq)
         self.endpoint = self.sub.get(zmq.LAST_ENDPOINT).decode()
@@ -568,6 +569,7 @@ def main(arguments=None):
     pages = WSGIServer(page_socket, StaticFiles(hosts, ws_port), handler_class=PageHandler, spawn=spare // 2, **common)
     tabs = WSGIServer(tab_socket, app, handler_class=TabHandler, spawn=max_tabs + spare // 4, **common)
     tabs.pre_start_hook, tabs.logger = app.refuse, logging.Logger("geventwebsocket", logging.ERROR)
+    pages.max_accept = tabs.max_accept = 10     # at a time; 100, gevent's default, keep the hub for long
     pages.start()
     tabs.start()
     relaying = gevent.spawn(relay.run)
