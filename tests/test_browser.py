@@ -156,14 +156,13 @@ def test_it_draws_from_the_11th_point_on(source, open_tab):
 def test_it_draws_the_last_100_points_or_those_asked_for_and_keeps_no_more(source, open_tab):
     server, send = source("--history", "500")
     times = ramp(send, 450)
-    ws = f"ws={server.ws_port}"
+    page, ws = open_tab("about:blank"), f"ws={server.ws_port}"
     for query, count in (("", 100), ("points=150", 150), (f"{ws}&points=20.5", 20), (f"{ws}&points=-3", 11),
                          (f"{ws}&points=many", 100)):
-        page = open_tab(f"{server.url}?{query}")
-        wait_until(lambda page=page: xs(page)[-1:] == times[-1:])
+        page.goto(f"{server.url}?{query}")
+        wait_until(lambda: xs(page)[-1:] == times[-1:])
         assert xs(page) == times[-count:], query
         assert page.evaluate("series.get('Value').data.length") <= 2 * count
-        page.close()
 
 
 def test_times_are_local_and_ticks_at_least_two_seconds_apart(source, open_tab):
@@ -409,20 +408,21 @@ def test_it_says_how_many_points_come_in_a_second_and_history_is_none_of_them(zw
         for label in "abcdef":
             ramp(publish(server), 100, label)
 
-    def check():
-        text = wait_until(lambda: page.inner_text("#rate"))
-        assert re.fullmatch(r"[\d.]+ points/s", text) and 6 <= float(text.split()[0]) <= 15
+    def says_ten():
+        text = re.fullmatch(r"([\d.]+) points/s", page.inner_text("#rate"))
+        return text and 6 <= float(text[1]) <= 15
     server = zws()
     fill(server)
     page = open_tab(server.url, may_fail=True)
-    check()
+    wait_until(says_ten)
     page.context.set_offline(True)      # so that it does not connect before there is a history
     server.stop(9)
     fill(again(zws, server))
-    received = page.evaluate("received")
+    received, now = page.evaluate("[received, performance.now()]")
     page.context.set_offline(False)
     wait_until(lambda: page.evaluate("received") >= received + 600)
-    check()
+    assert page.evaluate("now => rates.every(([time]) => time > now)", now), "it counts anew"
+    wait_until(says_ten)
 
 
 def test_light_and_dark_also_while_it_is_open(source, open_tab):
@@ -628,5 +628,5 @@ def test_it_draws_at_most_once_an_animation_frame_and_30_times_a_second(source, 
         time.sleep(0.01)
     wait_until(lambda: page.evaluate("received") > 500)
     draws, frames = page.evaluate("[draws, frames_]")
-    assert 3 < draws <= frames + 1
+    assert 0 < draws <= frames + 1
     assert draws <= 31 * (elapsed + 1)

@@ -3,8 +3,8 @@
 
 Starts zws.py with --republish, pinned to the last core, publishes points to it at a steady rate from
 the first, and lets 0, 1, 2, 4, 8 and 16 leaves (ZeroMQ SUBs, as a leaf's relay has one) take them. Prints the
-node's CPU time per point (all its threads, from the kernel's own account in ns), what each leaf adds
-to it, and the bytes that each leaf is sent per point (ZMTP's framing included, TCP's not).
+node's CPU time per point (all its threads, from the kernel's own account in ns) and the bytes that each
+leaf is sent per point (ZMTP's framing included, TCP's not); at the end what each leaf adds to the CPU time.
 Linux only. For true figures have the machine to yourself.
 """
 import argparse
@@ -56,7 +56,7 @@ def measure(context, leaves, rate, seconds):
         count = int(rate * seconds)
         start, before = time.monotonic(), cpu_seconds(node.pid)
         for number in range(count):
-            publisher.send(b'{"x":%.3f,"y":%09.6f}' % (time.time() * 1000, number % 100 + 0.123456))
+            publisher.send(b'{"x":%.3f,"y":%.6f}' % (time.time() * 1000, number % 90 + 10.123456))
             time.sleep(max(0, start + (number + 1) / rate - time.monotonic()))
         time.sleep(0.5)
         spent = cpu_seconds(node.pid) - before
@@ -83,16 +83,16 @@ def main():
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     context = zmq.Context()
-    print(f"{'leaves':>6}  {'us/point':>8}  {'us/point/leaf':>13}  {'bytes/point/leaf':>16}  {'lost':>4}")
-    base, slopes = 0.0, []
+    print(f"{'leaves':>6}  {'us/point':>8}  {'bytes/point/leaf':>16}  {'lost':>4}")
+    counts, costs = [], []
     for leaves in (0, 1, 2, 4, 8, 16):
         os.sched_setaffinity(0, cores)
         cost, size, lost = measure(context, leaves, options.rate, options.seconds)
-        base = base if leaves else cost
-        if leaves:
-            slopes.append((cost - base) / leaves)
-        print(f"{leaves:6}  {cost:8.1f}  {slopes[-1] if leaves else 0:13.1f}  {size:16.0f}  {lost:4}", flush=True)
-    print(f"a leaf adds {statistics.median(slopes):.1f} us of CPU per point (median)")
+        counts.append(leaves)
+        costs.append(cost)
+        print(f"{leaves:6}  {cost:8.1f}  {size:16.0f}  {lost:4}", flush=True)
+    slope, base = statistics.linear_regression(counts, costs)
+    print(f"the line through these: {base:.0f} us per point, and {slope:.1f} us more for each leaf")
 
 
 if __name__ == "__main__":
