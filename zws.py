@@ -149,8 +149,9 @@ class Relay:
         self.leaves = context.socket(zmq.XPUB)
         self.leaves.set(zmq.SNDHWM, 10_000)
         self.leaves.set(zmq.XPUB_VERBOSE, 1)            # hear of every leaf that subscribes, not of the first alone
-        if options.republish:
-            self.leaves.bind(options.republish)
+        self.republish = options.republish
+        if self.republish:
+            self.leaves.bind(self.republish)
 
     def run(self):
         """The relay greenlet. All that waits goes out as one batch: the more points, the less a frame costs."""
@@ -191,7 +192,8 @@ class Relay:
         message = encode_json(point).encode()
         frame = encode_frame(TEXT, message)
         self.history[label].append((self.taken, frame, stamp, message))
-        self.leaves.send_multipart([stamp, message])
+        if self.republish:
+            self.leaves.send_multipart([stamp, message])
         return frame
 
     def report(self):
