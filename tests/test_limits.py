@@ -222,7 +222,7 @@ zws.Tab.__init__, zws.Tab.read = broken_init, broken_read
 """
 
 
-@pytest.mark.parametrize("place", ["init", "read", "_sock", "recv", "get"])     # _sock: sending; recv, get: of its SUB
+@pytest.mark.parametrize("place", ["init", "read", "_sock", "recv"])    # _sock: sending; recv: of its SUB
 def test_an_exception_in_one_tabs_path_closes_that_tab_alone_and_is_one_line(zws, publish, place):
     server = zws("--source", "none", "--history", 0, program=program(BREAK.format(place=place)))
     send, long = publish(server), 10**300

@@ -283,7 +283,7 @@ def test_a_client_that_does_not_finish_its_request_is_dropped_after_10_seconds(q
         "half a body": (quiet.http_port, post + "Content-Length: 9\r\n\r\nx"),
         "half a body for the WebSocket": (quiet.ws_port, get + "Content-Length: 9\r\n\r\nx"),
         "half a chunk": (quiet.http_port, post + "Transfer-Encoding: chunked\r\n\r\n9\r\nx"),
-        "no second request": (quiet.http_port, get + "\r\n"),
+        "no second request": (quiet.http_port, get.replace("/", "/graph.js", 1) + "\r\n"),
         "byte by byte": (quiet.ws_port, "")}
     with quiet.raw() as tab:
         waiting = {name: quiet.raw(False, port) for name, (port, _) in starts.items()}
