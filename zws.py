@@ -338,11 +338,10 @@ class StaticFiles:
             return answer(environ, start_response, "403 Forbidden", "No such host here; see --allow-host.")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return answer(environ, start_response, "405 Method Not Allowed", "GET or HEAD.", ("Allow", "GET, HEAD"))
-        ports = [each for each in query if each.startswith("ws=")] or ["ws=9999"]
-        if path == "/" or path == "/graph.html" and ports != [f"ws={self.ws_port}"]:
-            kept = [f"ws={self.ws_port}", *(each for each in query if re.fullmatch("points=[0-9]+", each))]
-            return answer(environ, start_response, "302 Found", "See /graph.html.",
-                          ("Location", "/graph.html?" + "&".join(kept)))
+        port = f"ws={self.ws_port}"
+        if path == "/" or path == "/graph.html" and port not in query and port != "ws=9999":
+            kept = "&".join([port, *(each for each in query if re.fullmatch("points=[0-9]+", each))])
+            return answer(environ, start_response, "302 Found", "See there.", ("Location", f"/graph.html?{kept}"))
         if path not in FILES or not os.path.isfile(HERE + path):
             return answer(environ, start_response, "404 Not Found", "No such page here.")
         for header in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "RANGE", "CACHE_CONTROL"):
@@ -452,14 +451,13 @@ def main(arguments=None):
     except (OSError, OverflowError, UnicodeError, zmq.ZMQError) as error:
         sys.exit(f"zws: cannot listen on {where}: {getattr(error, 'strerror', None) or error}")
     for server in (pages, tabs):
-        # What its connections inherit: the kernel holds little for a slow client, and drops one that takes no bytes
-        # for 20 s or has gone without a word.
+        server.max_accept = 10              # at a time; 100, gevent's default, keep the hub for long
+        # What connections inherit: little is held for a slow one; one that takes no bytes for 20 s, or is silent, ends.
         for name, value in {"SO_SNDBUF": 128 * 1024, "SO_KEEPALIVE": 1, "TCP_NODELAY": 1, "TCP_USER_TIMEOUT": 20_000,
                             "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5}.items():
             if hasattr(socket, name):
                 level = socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP
                 server.socket.setsockopt(level, getattr(socket, name), value)
-        server.max_accept = 10          # at a time; 100, gevent's default, keep the hub for long
     http_port, ws_port = pages.address[1], tabs.address[1]
     # A page that came by another name was brought here by somebody else's name server (DNS rebinding).
     names = "|".join(map(re.escape, ["localhost", "127.0.0.1", "[::1]", host, *options.allow_host]))
