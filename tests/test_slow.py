@@ -124,6 +124,33 @@ def test_what_a_stalled_tab_cannot_take_is_dropped_and_not_kept(zws, publish):
         assert server.memory() - memory < 4_000
 
 
+def cpu_seconds(server):
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_a_tab_that_was_full_catches_up_and_then_costs_nothing(zws, publish):
+    server = zws("--source", "none", "--history", 0)
+    send, long = publish(server), 10**300
+    with server.raw(receive_buffer=4096) as slow, server.raw() as witness:
+        for number in range(3000):
+            send({"x": number, "y": long})
+        wait_until(lambda: witness.recv(1 << 18).endswith(b'"x":2999,"y":%d}' % long))
+        wait_until(lambda: sending_queues(server)[slow.getsockname()[1]] > 10_000)      # now it is full
+        data = slow.recv(1 << 20)
+        with contextlib.suppress(TimeoutError):
+            slow.settimeout(1)
+            while part := slow.recv(1 << 20):
+                data += part
+        points = [json.loads(payload)["x"] for _, payload in parse_frames(data)]
+        assert points[:1000] == list(range(1000)) and points == sorted(set(points))
+        before = cpu_seconds(server)
+        time.sleep(1)       # what it costs has no event
+        assert cpu_seconds(server) - before < 0.5
+        send({"x": 3000, "y": 1})
+        assert b'"x":3000' in slow.recv(1 << 20)
+
+
 @pytest.mark.parametrize("when", ["while points flow", "while none do"])
 def test_a_peer_that_vanished_without_a_word_is_dropped_after_20_seconds(run, when):
     assert 15 < run.gone[when] < 27
