@@ -10,7 +10,6 @@ import argparse
 import collections
 import contextlib
 import io
-import itertools
 import json
 import logging
 import math
@@ -38,8 +37,8 @@ HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referr
            ("Cache-Control", "no-cache")]
 QUEUE, QUEUE_BATCHES = "inproc://queue", 40         # and the high-water mark of each end of it
 MAX_MESSAGE, MAX_LABELS = 64 * 1024, 64             # bytes of a publisher's message; labels of them all
-STAMP = b"\0zws"                                    # how a stamp starts, which the points of another node carry
-SWITCH = 1e-6       # seconds to sleep to let all others run: after sleep(0) gevent may not look for I/O
+STAMP = b"\0zws"        # starts a node's stamp on a point; then come 8 bytes of its name and 8 of the point's number
+SWITCH = 1e-6           # seconds to sleep so that all others run: with sleep(0) gevent would rarely look for I/O
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10                                           # opcodes (RFC 6455 §5.2)
 CLOSE_CODES = {*range(1000, 1015), *range(3000, 5000)} - {1004, 1005, 1006}     # RFC 6455 §7.4, IANA registry
 log = logging.getLogger("zws")
@@ -134,39 +133,36 @@ class Relay:
         self.queue = self.plain.socket(zmq.PUB)
         self.queue.set(zmq.SNDHWM, QUEUE_BATCHES)
         self.queue.bind(QUEUE)
-        self.leaves = self.plain.socket(zmq.XPUB)
+        # A PUB looks who joined, left or has read when it sends, once a millisecond at most, or when it is asked.
+        self.news = gevent.get_hub().loop.io(self.queue.get(zmq.FD), 1)
+        self.news.start(self.queue.get, zmq.EVENTS)
+        self.leaves = self.plain.socket(zmq.PUB)
         self.leaves.set(zmq.SNDHWM, 10_000)
-        self.leaves.set(zmq.XPUB_VERBOSE, 1)            # hear of every leaf that subscribes, not of the first alone
         if options.republish:
             self.leaves.bind(options.republish)
-        self.events = [gevent.get_hub().loop.io(each.get(zmq.FD), 1) for each in (self.queue, self.leaves)]
-        for event in self.events:
-            event.start(self.greet)
 
     def run(self):
         """The relay greenlet. All that waits goes out as one batch: the more points, the less a frame costs."""
         while True:
-            batch, size = [], 0
+            frames, size = [], 0
             while size == 0 or size < 8192 and self.sub.get(zmq.EVENTS) & zmq.POLLIN:
                 parts = self.sub.recv_multipart()
-                batch += self.accept(parts[0], parts[-1])
-                size += len(parts[-1]) + 30
-            self.greet()
-            for _, stamp, message, _ in batch:
-                self.leaves.send_multipart([stamp, message])
-            if batch:
-                self.queue.send(b"".join(frame for *_, frame in batch))
+                frames.append(self.accept(parts[0], parts[-1]))
+                size += len(parts[-1]) + 30     # bytes; small messages cost time too
+            if any(frames):
+                self.queue.get(zmq.EVENTS)
+                self.queue.send(b"".join(frames))
                 for tab in self.tabs:   # they are in this thread: that libzmq wakes each would double a frame's cost
                     if not tab.pending:
                         tab.pump()
             gevent.sleep(SWITCH)        # a flood of messages must not keep the hub from all else
 
     def accept(self, stamp, message):
-        """A message's point, now in the history, as [(number, stamp, JSON, frame)]; [] if it is none or not new."""
+        """The frame of a message's point, which goes into the history and to the leaves as well; b"" if it is none."""
         if stamp[:4] != STAMP or len(stamp) != 20:
             stamp = b""
         elif stamp[12:] <= self.newest.get(stamp[:12], b""):
-            return []
+            return b""                  # it came before, by another way
         try:
             point = parse_point(message)
             label = point.get("label", "Value")
@@ -176,16 +172,18 @@ class Relay:
             if not self.dropped:
                 gevent.spawn_later(max(0, self.reported + 10 - time.monotonic()), self.report)
             self.dropped[str(error)] += 1
-            return []
+            return b""
         self.taken += 1
         stamp = stamp or self.name + self.taken.to_bytes(8, "big")
-        self.newest[stamp[:12]] = stamp[12:]
+        self.newest.pop(stamp[:12], None)
+        self.newest[stamp[:12]] = stamp[12:]    # the last in the dict: the first has been silent longest
         if len(self.newest) > 1000:
             del self.newest[next(iter(self.newest))]
         message = encode_json(point).encode()
-        entry = self.taken, stamp, message, encode_frame(TEXT, message)
-        self.history[label].append(entry)
-        return [entry]
+        self.leaves.send_multipart([stamp, message])
+        frame = encode_frame(TEXT, message)
+        self.history[label].append(frame)
+        return frame
 
     def report(self):
         """Says what was dropped, and why, in one log line at most every 10 s."""
@@ -193,14 +191,6 @@ class Relay:
         log.warning("dropped %d: %s", self.dropped.total(), reasons)
         self.dropped.clear()
         self.reported = time.monotonic()
-
-    def greet(self):
-        """Hear at once which SUBs of tabs joined, left or have read, and which leaves joined: they get the history."""
-        self.queue.get(zmq.EVENTS)              # a PUB looks by itself when it sends, once a millisecond at most
-        while self.leaves.get(zmq.EVENTS) & zmq.POLLIN:
-            if self.leaves.recv() == b"\1":     # the other leaves get it as well, and drop it by its stamps
-                for _, stamp, message, _ in sorted(itertools.chain(*self.history.values())):
-                    self.leaves.send_multipart([stamp, message])
 
 
 class Tab:
@@ -248,7 +238,7 @@ class Tab:
         """Send the history, read until the connection ends, and leave nothing behind."""
         try:
             # From the SUB's start to its first live batch nothing yields: no point is missing, and none twice.
-            self.write(b"".join(frame for points in self.relay.history.values() for *_, frame in points))
+            self.write(b"".join(frame for frames in self.relay.history.values() for frame in frames))
             self.relay.tabs.add(self)
             log.debug("tab %s joined: %d", self.ws.handler.client_address, len(self.relay.tabs))
             self.close(*self.read())
@@ -302,16 +292,18 @@ class WebSocketApp:
     def refusal(self, environ):
         """Why a client gets no tab, as status and text; None where it gets one."""
         header = environ.get
-        if not self.hosts.fullmatch(header("HTTP_HOST", "")):
+        host = self.hosts.fullmatch(header("HTTP_HOST", ""))
+        if not host:
             return "403 Forbidden", "No such host here; see --allow-host."
         if header("HTTP_UPGRADE", "").lower() != "websocket":
             return "426 Upgrade Required", "This port speaks WebSocket."
         if (environ["REQUEST_METHOD"] != "GET" or environ["SERVER_PROTOCOL"] != "HTTP/1.1"
                 or "upgrade" not in re.split(r"[ \t,]+", header("HTTP_CONNECTION", "").lower())
                 or header("HTTP_SEC_WEBSOCKET_VERSION") != "13"
-                or not re.fullmatch("[A-Za-z0-9+/]{22}==", header("HTTP_SEC_WEBSOCKET_KEY", ""))):
+                or not re.fullmatch("[A-Za-z0-9+/]{22}==", header("HTTP_SEC_WEBSOCKET_KEY", ""))
+                or header("CONTENT_LENGTH", "0") != "0" or header("HTTP_TRANSFER_ENCODING")):
             return "400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13)."
-        if not self.origins.fullmatch(header("HTTP_ORIGIN", "no browser")):
+        if not self.origins.fullmatch(header("HTTP_ORIGIN", "no browser").replace(f"//{host[1]}", "//localhost", 1)):
             return "403 Forbidden", "Pages of another origin may not connect."
         if len(self.relay.tabs) >= self.max_tabs:
             return "503 Service Unavailable", f"All {self.max_tabs} tabs are taken."
@@ -320,7 +312,9 @@ class WebSocketApp:
         if "wsgi.websocket" not in environ:
             return answer(environ, start_response, *self.refusal(environ),
                           ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
-        environ["wsgi.websocket"].handler.deadline.close()
+        handler = environ["wsgi.websocket"].handler
+        handler.deadline.close()
+        handler.rfile.raw.left = math.inf
         Tab(environ["wsgi.websocket"], self.relay).serve()
         return []
 
@@ -338,18 +332,17 @@ class StaticFiles:
             return answer(environ, start_response, "403 Forbidden", "No such host here; see --allow-host.")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return answer(environ, start_response, "405 Method Not Allowed", "GET or HEAD.", ("Allow", "GET, HEAD"))
-        port = f"ws={self.ws_port}"
-        if path == "/" or path == "/graph.html" and port not in query and port != "ws=9999":
+        port, asked = f"ws={self.ws_port}", [each for each in query if each.startswith("ws=")] or ["ws=9999"]
+        if path == "/" or path == "/graph.html" and asked != [port]:
             kept = "&".join([port, *(each for each in query if re.fullmatch("points=[0-9]+", each))])
             return answer(environ, start_response, "302 Found", "See there.", ("Location", f"/graph.html?{kept}"))
         if path not in FILES or not os.path.isfile(HERE + path):
             return answer(environ, start_response, "404 Not Found", "No such page here.")
-        for header in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "RANGE", "CACHE_CONTROL"):
-            environ.pop(f"HTTP_{header}", None)         # paste fails on some values; the files are small
-        policy = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; "
-                  f"connect-src ws://{host[1]}:{self.ws_port} wss://{host[1]}:{self.ws_port}; "
-                  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-        return self.parser(environ, lambda status, headers, exc_info=None: start_response(
+        request = {name: value for name, value in environ.items() if name[:5] != "HTTP_"}   # paste fails on some
+        tabs = "" if host[1].startswith("[") else f"//{host[1]}:{self.ws_port}"  # a policy cannot name IPv6 addresses
+        policy = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src "
+                  f"ws:{tabs} wss:{tabs}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+        return self.parser(request, lambda status, headers, exc_info=None: start_response(
             status, [*headers, *HEADERS, ("Content-Security-Policy", policy)], exc_info))
 
 
@@ -363,23 +356,33 @@ def answer(environ, start_response, status, text, *headers):
 
 class FairReader(socket.SocketIO):
     """A client's bytes. gevent's recv does not switch while there are any: a flood would have the hub to itself."""
+    left = 0        # bytes that it may send
 
     def readinto(self, buffer):
         gevent.sleep(SWITCH)
-        return super().readinto(buffer)
+        size = super().readinto(buffer) or 0
+        self.left -= size
+        if self.left < 0:
+            raise ConnectionAbortedError("request too long")
+        return size
 
 
 class Handler(WebSocketHandler):
-    """The libraries' handler of a connection, with bounds: within 10 s a request has come and been answered."""
+    """The libraries' handler of a connection, with bounds: a request is short, and done within 10 s."""
     logger = logging.Logger("geventwebsocket", logging.CRITICAL)
 
     def __init__(self, connection, address, server):
         super().__init__(connection, address, server, io.BufferedReader(FairReader(connection, "r"), 512))
 
     def handle_one_request(self):
+        self.rfile.raw.left = 32 * 1024     # bytes
         self.deadline = gevent.Timeout(10, False)
         with self.deadline:
             return super().handle_one_request()
+
+    def handle_error(self, *error):
+        self._log_error(*error)
+        self.close_connection = True        # a response of status 500 would wait for who does not read
 
     def _handle_client_error(self, error):
         # gevent prints a traceback of what is not a ValueError, also where a client leaves within its headers
@@ -397,23 +400,22 @@ def open_browsers(url):
 
 
 def parse_arguments(arguments):
-    parser = argparse.ArgumentParser(prog="zws.py", description="Live points from ZeroMQ to every open browser tab.",
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(prog="zws.py", description="Live points from ZeroMQ to every open browser tab.")
     option = parser.add_argument
-    option("--source", choices=("sine", "stdin", "none"), default="sine", help="what it publishes itself")
+    option("--source", choices=("sine", "stdin", "none"), default="sine", help="what it publishes; default: sine")
     option("--no-browser", action="store_true", help="open no browser windows")
-    option("--host", default="127.0.0.1", help="where the page and the WebSocket listen")
-    option("--http-port", type=int, default=8000, metavar="PORT", help="the page's port; 0: any that is free")
-    option("--ws-port", type=int, default=9999, metavar="PORT", help="the WebSocket's port; 0: any that is free")
-    option("--zmq", default="tcp://127.0.0.1:5000", metavar="ENDPOINT", help="where publishers connect")
-    option("--history", type=int, default=100, metavar="N", help="points of each label that a new tab gets at once")
+    option("--host", default="127.0.0.1", help="where to listen; 0.0.0.0: for other devices too; default: %(default)s")
+    option("--http-port", type=int, default=8000, metavar="PORT", help="the page's; 0: any free; default: %(default)s")
+    option("--ws-port", type=int, default=9999, metavar="PORT", help="the WebSocket's; the same; default: %(default)s")
+    option("--zmq", default="tcp://127.0.0.1:5000", metavar="ENDPOINT", help="for publishers; default: %(default)s")
+    option("--history", type=int, default=100, metavar="N", help="points kept of each label; default: %(default)s")
     option("--allow-host", action="append", default=[], metavar="NAME", help="one more name of this server; repeatable")
-    option("--upstream", action="append", default=[], metavar="ENDPOINT", help="take a node's points too; repeatable")
+    option("--upstream", action="append", default=[], metavar="ENDPOINT", help="take another node's points; repeatable")
     option("--republish", metavar="ENDPOINT", help="publish all points there, for other nodes")
-    option("--verbose", action="store_true", help="log tabs too")
+    option("--verbose", action="store_true", help="log every tab that comes or goes")
     options = parser.parse_args(arguments)
-    if options.history < 0:
-        parser.error("argument --history: not a number of points")
+    if not 0 <= options.history <= 1_000_000 or not options.host:
+        parser.error("argument --history: not a number of points" if options.host else "argument --host: empty")
     return options
 
 
@@ -442,14 +444,14 @@ def main(arguments=None):
                    for port, spawn in ((options.http_port, spare // 2), (options.ws_port, max_tabs + spare // 4)))
     host = f"[{options.host}]" if ":" in options.host else options.host
     try:
-        where = ", ".join(filter(None, (options.zmq, options.republish, *options.upstream)))
+        where = "a ZeroMQ socket"
         relay = Relay(context, options)
         where = f"{host}:{options.http_port}"
         pages.init_socket()
         where = f"{host}:{options.ws_port}"
         tabs.init_socket()
     except (OSError, OverflowError, UnicodeError, zmq.ZMQError) as error:
-        sys.exit(f"zws: cannot listen on {where}: {getattr(error, 'strerror', None) or error}")
+        sys.exit(f"zws: cannot open {where}: " + str(getattr(error, "strerror", None) or error).partition(": (")[0])
     for server in (pages, tabs):
         server.max_accept = 10              # at a time; 100, gevent's default, keep the hub for long
         # What connections inherit: little is held for a slow one; one that takes no bytes for 20 s, or is silent, ends.
@@ -460,12 +462,12 @@ def main(arguments=None):
                 server.socket.setsockopt(level, getattr(socket, name), value)
     http_port, ws_port = pages.address[1], tabs.address[1]
     # A page that came by another name was brought here by somebody else's name server (DNS rebinding).
-    names = "|".join(map(re.escape, ["localhost", "127.0.0.1", "[::1]", host, *options.allow_host]))
+    names = "|".join(map(re.escape, ["localhost", "127.0.0.1", "[::1]", host, *filter(None, options.allow_host)]))
+    page = {80: f"http://({names})", 443: f"https://({names})"}.get(http_port, f"https?://({names}):{http_port}")
     if not re.match(r"127\.|::1$", pages.address[0]):   # beyond loopback any address is a name of this machine
         names += r"|[0-9]+(?:\.[0-9]+){3}|\[[0-9a-f:.]+\]"
-    hosts = re.compile(f"({names})(:[0-9]{{1,5}})?", re.I)
-    page = {80: f"http://({names})", 443: f"https://({names})"}.get(http_port, f"https?://({names}):{http_port}")
-    app = WebSocketApp(relay, max_tabs, hosts, re.compile(f"{page}|no browser", re.I))
+    hosts, origins = re.compile(f"({names})(:[0-9]{{1,5}})?", re.I), re.compile(f"{page}|no browser", re.I)
+    app = WebSocketApp(relay, max_tabs, hosts, origins)
     pages.application, tabs.application = StaticFiles(ws_port, hosts), app
     pages.pre_start_hook = lambda handler: True     # where it is true, gevent-websocket does not upgrade
     tabs.pre_start_hook = lambda handler: app.refusal(handler.environ)
@@ -481,6 +483,8 @@ def main(arguments=None):
     if not options.no_browser:
         gevent.spawn(open_browsers, url)
     stop.wait()
+    pages.close()
+    tabs.close()
     for tab in relay.tabs:
         with contextlib.suppress(OSError):
             tab.close(1001, b"server stopped")

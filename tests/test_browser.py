@@ -141,16 +141,21 @@ def test_a_filled_line_and_points(source, open_tab):
     assert legend(page) == ["Value"]
 
 
+def test_it_connects_by_an_ipv6_address_too(zws, open_tab):
+    page = open_tab(zws("--host", "::1").url)
+    wait_until(lambda: status(page) == "Connected" and xs(page))
+
+
 def test_it_draws_from_the_11th_point_on(source, open_tab):
     server, send = source()
     page = open_tab(server.url)
     times = ramp(send, 10)
     wait_until(lambda: page.evaluate("received") == 10)
     still(page)
-    assert lines(page) == {} and page.is_visible("text=Waiting for points")
+    assert lines(page) == {} and page.is_visible("text=Waiting for the first 11 points")
     send({"x": START + 10_000, "y": 1})
     wait_until(lambda: xs(page) == [*times, START + 10_000])
-    assert not page.is_visible("text=Waiting for points")
+    assert not page.is_visible("text=Waiting for the first 11 points")
 
 
 def test_it_draws_the_last_100_points_or_those_asked_for_and_keeps_no_more(source, open_tab):

@@ -70,6 +70,16 @@ def test_a_signal_ends_it_within_two_seconds_and_tells_the_tabs(zws, number):
     assert server.stderr == ""
 
 
+def test_who_comes_while_it_ends_is_refused(zws):
+    server = zws()
+    with server.raw() as hung:          # it does not answer the close, so that the end takes a while
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: b"server stopped" in hung.recv(1 << 16))
+        for port in (server.http_port, server.ws_port):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), 5)
+
+
 def failure(*options):
     """The one line on stderr of a start that must fail with status 1."""
     result = subprocess.run([sys.executable, ROOT / "zws.py", "--no-browser", "--zmq", "tcp://127.0.0.1:*",

@@ -270,6 +270,15 @@ def test_a_client_that_floods_keeps_nobody_waiting(zws, name):
                 flood.wait()
 
 
+def test_a_client_that_asks_without_end_and_reads_nothing_is_dropped_and_no_news(quiet):
+    with quiet.raw(handshake=False, port=quiet.http_port) as connection:
+        request = b"GET /flot/jquery.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection.settimeout(2)
+        with pytest.raises(OSError, match=r"timed out|reset|Broken"):
+            connection.sendall(request * 100_000)
+        wait_until(lambda: quiet.files() == quiet.idle_files, 15)
+
+
 # Clients that do not finish
 
 def test_a_client_that_does_not_finish_its_request_is_dropped_after_10_seconds(quiet):
