@@ -107,6 +107,7 @@ def test_a_place_where_it_cannot_listen_is_named_in_one_line(options):
 
 
 @pytest.mark.parametrize("options", [("--source", "cosine"), ("--http-port", "abc"), ("--history", "-1"),
+                                     ("--history", "9" * 20), ("--host", ""),
                                      ("--ws-port",), ("--what",)])
 def test_a_wrong_option_is_named(options):
     result = subprocess.run([sys.executable, ROOT / "zws.py", *options], capture_output=True, text=True, timeout=20)
