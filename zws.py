@@ -303,6 +303,7 @@ class WebSocketApp:
                 or not re.fullmatch("[A-Za-z0-9+/]{22}==", header("HTTP_SEC_WEBSOCKET_KEY", ""))
                 or header("CONTENT_LENGTH", "0") != "0" or header("HTTP_TRANSFER_ENCODING")):
             return "400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13)."
+        # A page by the very name that its WebSocket is reached by is this server's own, as one by localhost is.
         if not self.origins.fullmatch(header("HTTP_ORIGIN", "no browser").replace(f"//{host[1]}", "//localhost", 1)):
             return "403 Forbidden", "Pages of another origin may not connect."
         if len(self.relay.tabs) >= self.max_tabs:
@@ -406,7 +407,7 @@ def parse_arguments(arguments):
     option("--no-browser", action="store_true", help="open no browser windows")
     option("--host", default="127.0.0.1", help="where to listen; 0.0.0.0: for other devices too; default: %(default)s")
     option("--http-port", type=int, default=8000, metavar="PORT", help="the page's; 0: any free; default: %(default)s")
-    option("--ws-port", type=int, default=9999, metavar="PORT", help="the WebSocket's; the same; default: %(default)s")
+    option("--ws-port", type=int, default=9999, metavar="PORT", help="the tabs'; 0: any free; default: %(default)s")
     option("--zmq", default="tcp://127.0.0.1:5000", metavar="ENDPOINT", help="for publishers; default: %(default)s")
     option("--history", type=int, default=100, metavar="N", help="points kept of each label; default: %(default)s")
     option("--allow-host", action="append", default=[], metavar="NAME", help="one more name of this server; repeatable")
