@@ -37,7 +37,7 @@ try:
     import gevent.event
     import zmq.green
     from gevent.pywsgi import WSGIServer
-    from gevent.socket import wait_write
+    from gevent.socket import wait_read, wait_write
     from geventwebsocket.handler import WebSocketHandler
     from geventwebsocket.websocket import Header, WebSocket
     from paste.urlparser import StaticURLParser
@@ -49,6 +49,7 @@ except ModuleNotFoundError as missing:
              ".venv/bin/pip install -r requirements.txt, and then: .venv/bin/python zws.py")
 
 log = logging.getLogger("zws")
+NOBLOCK = int(zmq.NOBLOCK)                  # a plain number is the quicker argument
 READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop waits for
 
 
@@ -145,7 +146,7 @@ SINE_INTERVAL_SECONDS = 0.1
 STDIN = 0                                   # the number of standard input's file
 STDIN_CHUNK_BYTES = 4096
 SUBSCRIBED = b"\x01"                        # what an XPUB receives when a SUB subscribes to everything
-SERVER_PATIENCE_MS = 3000                   # so long a sender waits for its server without a word
+CONNECT_PATIENCE_SECONDS = 3                # who is not there by then is mentioned
 REPORT_INTERVAL_SECONDS = 10
 
 
@@ -168,32 +169,57 @@ class LinePublisher:
     An ordinary PUB would drop the points in both cases. An XPUB can also receive, namely subscriptions.
     """
 
-    def __init__(self, context: zmq.green.Context, endpoint: str) -> None:
-        self.endpoint = endpoint
+    def __init__(self, context: zmq.green.Context) -> None:
         self.has_subscriber = False
         self.socket = context.socket(zmq.XPUB)
         self.socket.set(zmq.XPUB_NODROP, 1)
         self.socket.set(zmq.LINGER, -1)     # when the context ends, it first sends what it still holds
-        self.socket.connect(endpoint)
 
-    def send(self, message: bytes) -> None:
-        """Sends a message to whoever subscribes at the endpoint, as soon as somebody does."""
-        while has_message(self.socket):
-            self.hear_subscription()        # the server may have gone since the last message
-        if not self.has_subscriber and not self.socket.poll(SERVER_PATIENCE_MS):
-            log.warning("waiting for a server at %s", self.endpoint)
-        while not self.has_subscriber:
-            self.hear_subscription()
-        self.socket.send(message)
+    def send(self, point: Point) -> None:
+        """Sends a point as soon as there is a subscriber and room for it."""
+        while has_message(self.socket) or not self.has_subscriber:
+            self.has_subscriber = self.socket.recv() == SUBSCRIBED      # else it has gone
+        self.socket.send(encode_json(point).encode())
 
-    def hear_subscription(self) -> None:
-        """Waits until the subscriber has come or gone."""
-        self.has_subscriber = self.socket.recv() == SUBSCRIBED
+
+def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> None:
+    """Connects a socket, and says in the log when the other side is not there, comes, or goes. Raises zmq.ZMQError."""
+    monitor = connector.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    connector.connect(endpoint)
+    gevent.spawn(watch_connection, monitor, who, endpoint)
+
+
+def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
+    """The greenlet that reads a socket's monitor."""
+    with gevent.Timeout(CONNECT_PATIENCE_SECONDS, False):
+        wait_for_message(monitor)
+    if not has_message(monitor):
+        log.warning("%s %s is not there yet: waiting for it", who, endpoint)
+    is_connected = False
+    while True:
+        wait_for_message(monitor)
+        event = recv_monitor_message(monitor)["event"]
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            is_connected = True
+            log.info("%s %s is connected", who, endpoint)
+        elif is_connected:                  # else it was a connection that never came to be
+            is_connected = False
+            log.warning("%s %s is gone: waiting for it", who, endpoint)
 
 
 def has_message(receiver: zmq.Socket) -> bool:
     """Whether there is a message to receive at once."""
     return bool(int(receiver.get(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def wait_for_message(receiver: zmq.Socket) -> None:
+    """Lets the others run until there is a message to receive.
+
+    A ZeroMQ socket has a file for that, but the file only says that something has happened: one has to look what, and
+    to wait again if it was no message. zmq.green does the same, and more, at each call: the relay is quicker without.
+    """
+    while not has_message(receiver):
+        wait_read(receiver.get(zmq.FD))
 
 
 class ThrottledLog:
@@ -231,7 +257,9 @@ class ThrottledLog:
 
 def stdin_producer(context: zmq.green.Context, endpoint: str) -> None:
     """Publishes the points in the lines of standard input, as long as there are any."""
-    count = publish_lines(LinePublisher(context, endpoint))
+    publisher = LinePublisher(context)
+    publisher.socket.connect(endpoint)
+    count = publish_lines(publisher)
     log.info("standard input ended after %d lines; still serving", count)
 
 
@@ -247,7 +275,7 @@ def publish_lines(publisher: LinePublisher) -> int:
         except ValueError as error:
             dropped.add(str(error), place=f"line {number}")
         else:
-            publisher.send(encode_json(point).encode())
+            publisher.send(point)
     dropped.report()
     return number
 
@@ -309,15 +337,18 @@ MAX_PART_BYTES = 1024 * 1024                # libzmq cuts off who sends more, an
 MAX_SUBSCRIPTION_BYTES = 64                 # a node subscribes with one byte; libzmq's own greeting takes 30
 MAX_BATCH_BYTES = 8192
 MAX_BATCH_MESSAGES = 100
-PARTS_IN_A_ROW = 100                        # so many useless parts are read before the others get their turn
+PARTS_IN_A_ROW = 5000                       # so many are read away (in some milliseconds) before the others get a turn
 MAX_LABELS = 64
 LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer gives its place to a new one
 YEAR_SECONDS = 366 * 86_400
-UPSTREAM_PATIENCE_MS = 5000                 # an upstream that is not there by then is mentioned
 PORT_REST_SECONDS = 1.0
 
 STAMP = struct.Struct(">4s8sQ")             # a stamp's bytes: STAMP_MARK, the name of the node, the number there
 STAMP_MARK = b"\0zws"
+
+
+Message = list[bytes]                       # a ZeroMQ message: its parts
+Take = Callable[[Message], Frame]           # makes a message's frame; ValueError says why there is none
 
 
 class Stamps:
@@ -340,11 +371,12 @@ class Stamps:
     def is_new(self, stamp: bytes) -> bool:
         """Whether a point with this stamp has not been here yet; from then on it has."""
         _, name, number = STAMP.unpack(stamp)
-        last = self.newest.get(name, number - 1)    # of a node not heard of yet, this is the first point
-        if number <= last and name in self.newest:
-            return False
-        if number > last + 1:
-            self.missed.add(f"node {name.hex()}", count=number - last - 1)
+        if name in self.newest:
+            missed = number - self.newest[name] - 1
+            if missed < 0:
+                return False
+            if missed > 0:
+                self.missed.add(f"node {name.hex()}", count=missed)
         self.newest[name] = number
         return True
 
@@ -394,7 +426,7 @@ class History:
         self.labels.move_to_end(label)
         self.joined = None
 
-    def join(self) -> bytes:
+    def all_frames(self) -> bytes:
         """All frames as one. Tabs that join between two points share it: stalled ones would fill the memory."""
         if self.joined is None:
             self.joined = b"".join(frame for history in self.labels.values() for frame in history.frames)
@@ -409,15 +441,14 @@ class Relay:
     """
 
     def __init__(self, context: zmq.green.Context, max_frames: int) -> None:
-        self.context = context                              # its sockets wait by switching to other greenlets
-        self.plain_context = zmq.Context.shadow(context)    # the same, for sockets that never wait: they cost less
+        self.context = zmq.Context.shadow(context)          # the same one, but its sockets leave waiting to us
         self.history = History(max_frames)
         self.stamps = Stamps()
         self.dropped = ThrottledLog("dropped {} messages")
         self.tabs: dict[Tab, None] = {}                     # a set that keeps the order in which they came
-        self.parts: list[tuple[Any, ...]] = []              # what is to run: name, function, arguments
+        self.sources: list[tuple[zmq.Socket, Take]] = []    # for each a `run`
         self.leaves: zmq.Socket | None = None               # the PUB for the nodes below
-        self.queue = self.plain_context.socket(zmq.PUB)
+        self.queue = self.context.socket(zmq.PUB)
         self.queue.set(zmq.SNDHWM, QUEUE_BATCHES)
         self.queue.bind(QUEUE)
         self.queue_watcher = gevent.get_hub().loop.io(self.queue.get(zmq.FD), READABLE)
@@ -425,7 +456,7 @@ class Relay:
 
     # The ways in and out. All three raise zmq.ZMQError where that cannot be.
 
-    def open_sub(self) -> zmq.green.Socket:
+    def open_sub(self) -> zmq.Socket:
         """A SUB for points, which is not connected to anything yet."""
         sub = self.context.socket(zmq.SUB)
         sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
@@ -439,20 +470,18 @@ class Relay:
         monitor = sub.get_monitor_socket(zmq.EVENT_ACCEPT_FAILED)
         sub.bind(endpoint)
         self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with its port, where it was to be any
-        self.parts.append(("relay", self.run, sub, self.take_from_publisher))
-        self.parts.append(("watch on the publishers' port", watch_port, sub, monitor, self.endpoint))
+        self.sources.append((sub, self.take_from_publisher))
+        gevent.spawn(watch_port, sub, monitor, self.endpoint)
 
     def connect(self, endpoint: str) -> None:
         """Opens a SUB to an upstream node."""
         sub = self.open_sub()
-        monitor = sub.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-        sub.connect(endpoint)
-        self.parts.append(("relay", self.run, sub, self.take_from_upstream))
-        self.parts.append(("watch on an upstream node", watch_upstream, monitor, endpoint))
+        connect_and_watch(sub, "upstream", endpoint)
+        self.sources.append((sub, self.take_from_upstream))
 
     def republish(self, endpoint: str) -> None:
         """Opens the PUB to which the nodes below connect."""
-        self.leaves = self.plain_context.socket(zmq.PUB)
+        self.leaves = self.context.socket(zmq.PUB)
         self.leaves.set(zmq.SNDHWM, LEAF_POINTS)
         self.leaves.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)     # a PUB keeps all topics that it is told
         refuse_old_protocols(self.leaves)
@@ -460,41 +489,39 @@ class Relay:
 
     # The way of a point
 
-    def run(self, sub: zmq.green.Socket, take: Callable[[list[bytes]], Frame]) -> None:
+    def run(self, sub: zmq.Socket, take: Take) -> None:
         """The relay greenlet, one for each SUB: takes what comes, and publishes it on the queue."""
         while True:
-            batch = self.collect_batch(sub, take)
+            messages = receive_messages(sub)
+            batch = b"".join(self.frame_of(message, take) for message in messages)
+            # A frame is in the history now. If anything yielded before it is published, a tab that joins would get it
+            # from there, and then once more.
             if batch:
                 self.publish(batch)
             let_others_run()                # a flood of messages must not keep the hub from all else
 
-    def collect_batch(self, sub: zmq.green.Socket, take: Callable[[list[bytes]], Frame]) -> Batch:
-        """Waits for a message and takes those that wait behind it: the more points come, the less each one costs."""
-        frames = []
-        batch_bytes = 0
-        for _ in range(MAX_BATCH_MESSAGES):
-            try:
-                parts = receive_parts(sub)  # the first time it waits; later on there is one
-                batch_bytes += len(parts[-1])
-                frames.append(take(parts))
-            except ValueError as error:
-                self.dropped.add(str(error))
-            if batch_bytes >= MAX_BATCH_BYTES or not has_message(sub):
-                break
-        return b"".join(frames)
+    def frame_of(self, message: Message, take: Take) -> Frame:
+        """The frame of a message's point. Where there is none, the reason is counted, and the frame is empty."""
+        try:
+            return take(message)
+        except ValueError as error:
+            self.dropped.add(str(error))
+            return b""
 
-    def take_from_publisher(self, parts: list[bytes]) -> Frame:
+    def take_from_publisher(self, message: Message) -> Frame:
         """The frame of a publisher's point. Raises ValueError, with the reason, if the message is none."""
-        return self.admit(parse_point(parts[-1]))
+        if len(message) > MAX_PARTS:
+            raise ValueError(f"more than {MAX_PARTS} parts")
+        return self.admit(parse_point(message[-1]))
 
-    def take_from_upstream(self, parts: list[bytes]) -> Frame:
-        """The frame of a point that another node passes on; no frame if it has been here already."""
-        stamp = parts[0]
-        if not is_stamp(stamp):
-            return self.take_from_publisher(parts)
+    def take_from_upstream(self, message: Message) -> Frame:
+        """The frame of a point that another node passes on; an empty one if the point has been here already."""
+        stamp = message[0]
+        if len(message) != 2 or not is_stamp(stamp):
+            return self.take_from_publisher(message)
         if not self.stamps.is_new(stamp):
             return b""
-        return self.admit(parse_point(parts[-1]), stamp)
+        return self.admit(parse_point(message[1]), stamp)
 
     def admit(self, point: Point, stamp: bytes | None = None) -> Frame:
         """Makes the point's frame, keeps it for new tabs and passes the point on. ValueError: too many labels."""
@@ -531,7 +558,7 @@ class Relay:
 
     def new_subscriber(self) -> zmq.Socket:
         """A SUB for a tab, which gets nothing yet. Raises zmq.ZMQError where there is no file or socket left."""
-        return self.plain_context.socket(zmq.SUB)
+        return self.context.socket(zmq.SUB)
 
     def join_queue(self, subscriber: zmq.Socket) -> None:
         """From now on the SUB gets every batch."""
@@ -549,25 +576,34 @@ def refuse_old_protocols(listener: zmq.Socket) -> None:
     listener.set(zmq.ZAP_DOMAIN, b"zws")
 
 
-def receive_parts(sub: zmq.green.Socket) -> list[bytes]:
-    """The parts of the next message, for which it waits. Raises ValueError if there are too many."""
-    parts = [sub.recv()]
-    while sub.get(zmq.RCVMORE):
-        if len(parts) == MAX_PARTS:
-            skip_parts(sub)
-            raise ValueError(f"more than {MAX_PARTS} parts")
-        parts.append(sub.recv())
-    return parts
+def receive_messages(sub: zmq.Socket) -> list[Message]:
+    """Waits for a message and takes those that wait behind it: the more points come, the less each one costs."""
+    wait_for_message(sub)
+    messages: list[Message] = []
+    batch_bytes = 0
+    while batch_bytes < MAX_BATCH_BYTES and len(messages) < MAX_BATCH_MESSAGES and has_message(sub):
+        messages.append(receive_message(sub))
+        batch_bytes += len(messages[-1][-1])
+    return messages
 
 
-def skip_parts(sub: zmq.green.Socket) -> None:
-    """Reads away the rest of a message. It may be a million parts, so the others get their turn in between."""
-    skipped = 0
-    while sub.get(zmq.RCVMORE):
-        sub.recv()
-        skipped += 1
-        if skipped % PARTS_IN_A_ROW == 0:
-            let_others_run()
+def receive_message(sub: zmq.Socket) -> Message:
+    """The parts of a message that is there; of one that has too many parts, just one too many."""
+    parts = [sub.recv(copy=False)]
+    while parts[-1].more and len(parts) <= MAX_PARTS:
+        parts.append(sub.recv(copy=False))
+    if parts[-1].more:
+        skip_parts(sub)
+    return [part.bytes for part in parts]
+
+
+def skip_parts(sub: zmq.Socket) -> None:
+    """Reads away the rest of a message. That may be a million parts, so the others get their turn in between."""
+    while True:
+        for _ in range(PARTS_IN_A_ROW):
+            if not sub.recv(copy=False).more:
+                return
+        let_others_run()
 
 
 def is_in_seconds(x: float) -> bool:
@@ -575,22 +611,7 @@ def is_in_seconds(x: float) -> bool:
     return abs(x - time.time()) < YEAR_SECONDS
 
 
-def watch_upstream(monitor: zmq.green.Socket, endpoint: str) -> None:
-    """A greenlet that says in the log when an upstream node is not there, comes, or goes."""
-    if not monitor.poll(UPSTREAM_PATIENCE_MS):
-        log.warning("upstream %s is not there yet; it is waited for", endpoint)
-    is_connected = False
-    while True:
-        event = recv_monitor_message(monitor)["event"]
-        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            is_connected = True
-            log.info("upstream %s is connected", endpoint)
-        elif is_connected:                  # else it was a connection that never came to be
-            is_connected = False
-            log.warning("upstream %s is gone; it is waited for", endpoint)
-
-
-def watch_port(sub: zmq.green.Socket, monitor: zmq.green.Socket, endpoint: str) -> None:
+def watch_port(sub: zmq.Socket, monitor: zmq.Socket, endpoint: str) -> None:
     """A greenlet that makes room when the publishers' connections have used up all files.
 
     libzmq has no bound on them, and tries on without a pause where it cannot accept one more. So the port is closed
@@ -598,29 +619,22 @@ def watch_port(sub: zmq.green.Socket, monitor: zmq.green.Socket, endpoint: str) 
     """
     closed = ThrottledLog("closed the publishers' port for a moment {} times")
     while True:
-        monitor.recv_multipart()            # the one event that is asked for: a connection could not be accepted
+        wait_for_message(monitor)           # of the one kind that is asked for: a connection could not be accepted
         closed.add("all files were used up")
         sub.unbind(endpoint)
         gevent.sleep(PORT_REST_SECONDS)
-        while monitor.poll(0):
+        while has_message(monitor):
             monitor.recv_multipart()        # it was said thousands of times
-        while not can_bind(sub, endpoint):
-            gevent.sleep(PORT_REST_SECONDS)
-
-
-def can_bind(sub: zmq.green.Socket, endpoint: str) -> bool:
-    """Tries to open the port again; whether that went well."""
-    try:
-        sub.bind(endpoint)
-    except zmq.ZMQError as error:
-        log.warning("cannot open %s again yet: %s", endpoint, error.strerror)
-        return False
-    return True
+        while True:
+            try:
+                sub.bind(endpoint)
+                break
+            except zmq.ZMQError as error:
+                log.warning("cannot open %s again yet: %s", endpoint, error.strerror)
+                gevent.sleep(PORT_REST_SECONDS)
 
 
 # ---- Tab: from the queue to one WebSocket ---------------------------------------------------------------------------
-
-NOBLOCK = int(zmq.NOBLOCK)                  # a plain int is the quicker argument
 
 FINAL_FRAGMENT_BIT = 0b1000_0000            # the first two bytes of a frame, bit by bit (RFC 6455 §5.2)
 RESERVED_BITS = 0b0111_0000
@@ -690,7 +704,7 @@ class Tab:
         """The history first, then live batches. Nothing may yield here, or a point would be missing, or come twice."""
         self.relay.join_queue(self.subscriber)
         self.relay.tabs[self] = None
-        self.write(self.relay.history.join())
+        self.write(self.relay.history.all_frames())
         log.debug("tab %s joined: %d", self.address, len(self.relay.tabs))
 
     def leave(self) -> None:
@@ -1284,10 +1298,11 @@ def own_address() -> str | None:
 
 def print_banner(options: argparse.Namespace, page: str, page_port: int, endpoint: str) -> None:
     """Says where to look, where to publish and how to stop."""
-    print(f"Graph:   {page}\nPublish: JSON points to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
+    print(f"Graph:   {page}")
     address = own_address() if options.host in ("0.0.0.0", "::") else None
     if address:
-        print(f"Devices: http://{address}:{page_port}{PAGE}", flush=True)
+        print(f"Devices: http://{address}:{page_port}{PAGE}")
+    print(f"Publish: JSON points to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
 
 
 def open_browsers(url: str) -> None:
@@ -1317,8 +1332,9 @@ def send_lines(endpoint: str) -> None:
     """Sends the lines of standard input to a running server, and returns when all of them are sent."""
     context = zmq.green.Context()
     context.set(zmq.IPV6, "[" in endpoint)
+    publisher = LinePublisher(context)
     with opening(endpoint):
-        publisher = LinePublisher(context, endpoint)
+        connect_and_watch(publisher.socket, "server", endpoint)
     publish_lines(publisher)
     publisher.socket.close()
     gevent.get_hub().threadpool.apply(context.term)     # waits until everything is sent; in a thread, for Ctrl-C
@@ -1373,8 +1389,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     pages.start()
     sockets.start()
-    for name, part, *part_arguments in relay.parts:
-        spawn_part(end, name, part, *part_arguments)
+    for sub, take in relay.sources:
+        spawn_part(end, "relay", relay.run, sub, take)
     url = page_url(options.host, pages.server_port)
     print_banner(options, url, pages.server_port, relay.endpoint)
     if options.source == "sine":
