@@ -771,7 +771,7 @@ class Tab:
         if not isinstance(error, OSError):  # clients come and go; all else is worth a line
             log.error("tab %s: %r", self.address, error)
         with contextlib.suppress(OSError):
-            self.ws.handler.socket._sock.shutdown(socket.SHUT_RDWR)
+            self.socket._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self, ending: Ending) -> None:
         """Says to the client that the connection ends, and why, unless that has been said."""
