@@ -1245,10 +1245,13 @@ def opening(place: str) -> Iterator[None]:
 
 
 def explain(error: Exception) -> str:
-    """The system's words for an error; gevent puts the address behind them once more."""
-    if isinstance(error, OSError) and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno or 0)
-    return str(getattr(error, "strerror", None) or error)
+    """The system's own words for an error; gevent and pyzmq put the place behind them once more."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror).partition(":")[0]
+    number = getattr(error, "errno", None)
+    if number is None:
+        return str(error)
+    return zmq.strerror(number)             # it knows the system's errors as well as ZeroMQ's
 
 
 def plan_connections(max_files: int) -> tuple[int, int, int]:
@@ -1335,7 +1338,8 @@ def send_lines(endpoint: str) -> None:
     publisher = LinePublisher(context)
     with opening(endpoint):
         connect_and_watch(publisher.socket, "server", endpoint)
-    publish_lines(publisher)
+    with opening("standard input"):
+        publish_lines(publisher)
     publisher.socket.close()
     gevent.get_hub().threadpool.apply(context.term)     # waits until everything is sent; in a thread, for Ctrl-C
 
@@ -1356,10 +1360,10 @@ def main(arguments: list[str] | None = None) -> None:
     end = gevent.event.AsyncResult()        # the exit status
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(signal_number, os._exit if options.send else end.set, 0)
+    report_errors_in_one_line(gevent.get_hub())
     if options.send:
         return send_lines(options.send)
     check_files()
-    report_errors_in_one_line(gevent.get_hub())
 
     max_tabs, max_page_connections, max_ws_connections = plan_connections(raise_file_limit())
     context = new_context(options, max_tabs)
