@@ -112,11 +112,11 @@ def test_an_infinite_hard_limit_of_files_works(zws, publish, kernels):
 # 5. Upstreams come and go
 
 def test_an_upstream_that_is_not_there_comes_and_goes_with_one_line_each(zws, publish):
-    endpoint = free_endpoint()
+    endpoint = free_endpoint().replace("127.0.0.1", "localhost")    # by name: libzmq's events later tell an address
     leaf = zws("--source", "none", "--upstream", endpoint)
     said = {word: f"upstream {endpoint} {word}" for word in ("is not there yet", "is connected", "is gone")}
     wait_until(lambda: said["is not there yet"] in leaf.stderr, 12)
-    ports = "--source", "none", "--republish", endpoint
+    ports = "--source", "none", "--republish", endpoint.replace("localhost", "127.0.0.1")
     for number in (1, 2):
         root = zws(*ports)
         wait_until(lambda number=number: leaf.stderr.count(said["is connected"]) == number)

@@ -184,6 +184,7 @@ def line_reason(line) -> "str | None":
         parse_line(line)
     except ValueError as error:
         return str(error)
+    return None
 
 
 @pytest.mark.parametrize("line, point", [
