@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 
 import pytest
@@ -347,6 +348,27 @@ def test_20_000_lines_at_once_reach_a_server_that_is_slow_to_start(zws, sender):
     assert process.wait(20) == 0
     with server.connect(max_queue=None) as tab:
         assert values(tab, 20_000) == [*range(20_000)]
+
+
+def test_where_the_server_takes_nothing_for_a_while_the_lines_wait(zws, sender):
+    server = zws("--source", "none", "--history", 20_000)
+    process, writer, label = sender(server.zmq), ThreadPoolExecutor(1), "🎈" * 64
+    with server.connect() as tab:
+        process.stdin.write(b"0\n")
+        process.stdin.flush()
+        assert values(tab, 1) == [0]
+    server.process.send_signal(signal.SIGSTOP)
+    fed = writer.submit(process.stdin.write, "".join(f"{label} {number}\n" for number in range(20_000)).encode())
+    with contextlib.suppress(FutureTimeout):
+        fed.result(2)
+    server.process.send_signal(signal.SIGCONT)
+    fed.result(20)
+    assert finish(process) == 0
+    with server.connect(max_queue=None) as tab:     # it may be too slow for some of them
+        while values(tab, 1) != [19_999]:
+            pass
+    with server.connect(max_queue=None) as tab:
+        assert values(tab, 20_001) == [0, *range(20_000)]
 
 
 def test_a_sender_says_for_whom_it_waits_and_ends_when_that_one_has_come(zws, sender):
