@@ -5,494 +5,1406 @@
     graph.html, graph.js, flot/ ─ paste StaticURLParser, WSGI :8000 ─▶ browser
 
 Run `python zws.py`, then open http://localhost:8000/graph.html in as many tabs as you like.
+
+The file goes the way of a point: points, publishers, relay, tab; then doors, connections, and the command line.
 """
+from __future__ import annotations
+
 import argparse
 import collections
 import contextlib
+import errno
 import io
+import ipaddress
 import json
 import logging
 import math
 import os
 import re
-import resource
 import signal
 import socket
+import struct
 import sys
 import time
 import webbrowser
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, NoReturn, TypedDict
 
-import gevent
-import gevent.event
-import zmq.green
-from gevent.pywsgi import WSGIServer
-from gevent.socket import wait_write
-from geventwebsocket.handler import WebSocketHandler
-from geventwebsocket.websocket import Header
-from paste.urlparser import StaticURLParser
+try:
+    import resource
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-FILES = "/graph.html", "/graph.js", "/flot/jquery.min.js", "/flot/jquery.flot.min.js"
-HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"), ("X-Frame-Options", "DENY"),
-           ("Cache-Control", "no-cache")]
-QUEUE, QUEUE_BATCHES = "inproc://queue", 40         # and the high-water mark of each end of it
-MAX_MESSAGE, MAX_LABELS = 64 * 1024, 64             # bytes of a publisher's message; labels of them all
-STAMP = b"\0zws"        # starts a node's stamp on a point; then come 8 bytes of its name and 8 of the point's number
-SWITCH = 1e-6           # seconds to sleep so that all others run: with sleep(0) gevent would rarely look for I/O
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10                                           # opcodes (RFC 6455 §5.2)
-CLOSE_CODES = {*range(1000, 1015), *range(3000, 5000)} - {1004, 1005, 1006}     # RFC 6455 §7.4, IANA registry
+    import gevent
+    import gevent.event
+    import zmq.green
+    from gevent.pywsgi import WSGIServer
+    from gevent.socket import wait_read, wait_write
+    from geventwebsocket.handler import WebSocketHandler
+    from geventwebsocket.websocket import Header, WebSocket
+    from paste.urlparser import StaticURLParser
+    from zmq.utils.monitor import recv_monitor_message
+except ModuleNotFoundError as missing:
+    if missing.name == "resource":
+        sys.exit("zws: this system does not let a program raise its file limit; ZWS runs on Linux and macOS")
+    sys.exit(f"zws: this Python has no package {missing.name}; run: python3 -m venv .venv && "
+             ".venv/bin/pip install -r requirements.txt, and then: .venv/bin/python zws.py")
+
 log = logging.getLogger("zws")
-decode_json = json.JSONDecoder(parse_constant=int).decode                       # int() refuses NaN, as JSON does
+NOBLOCK = int(zmq.NOBLOCK)                  # a plain number is the quicker argument
+READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop waits for
+
+
+def let_others_run() -> None:
+    """Gives every other greenlet its turn. A sleep of 0 s would do so, but would rarely look for new I/O."""
+    gevent.sleep(1e-6)
+
+
+# ---- Points: what is a point, what is a frame? ----------------------------------------------------------------------
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_LABEL_CHARACTERS = 64
+DEFAULT_LABEL = "Value"                     # names the line of the points that have no label
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
+
+TEXT, BINARY = 1, 2                         # opcodes of data frames (RFC 6455 §5.2)
+CONTINUATION = 0
+CLOSE, PING, PONG = 8, 9, 10                # opcodes of control frames
+
+Frame = bytes                               # one whole WebSocket frame, ready to send
+Batch = bytes                               # the frames that go over the queue as one message
+
+
+class Point(TypedDict, total=False):
+    """A point as it goes to the tabs."""
+    x: float        # milliseconds since the epoch
+    y: float
+    label: str      # absent: DEFAULT_LABEL, and then the message is exactly the article's
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Python's JSON has NaN and Infinity, the standard's has not: a browser's JSON.parse would throw."""
+    raise ValueError(f"{name} is not JSON")
+
+
+decode_json = json.JSONDecoder(parse_constant=refuse_constant).decode
 encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def parse_point(message):
-    """A publisher's message (bytes) as a dict of x (ms since the epoch), y, and label if it had one.
+def parse_point(message: bytes) -> Point:
+    """The point in a publisher's message: the one gate through which everything goes that reaches a tab.
 
-    Raises ValueError with the reason for everything that is not a point.
+    Raises ValueError, with the reason, for all that is not a point.
     """
-    if len(message) > MAX_MESSAGE:
-        raise ValueError(f"more than {MAX_MESSAGE} bytes")
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"more than {MAX_MESSAGE_BYTES} bytes")
     try:
         fields = decode_json(message.decode())
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):    # RecursionError: brackets in brackets, thousands deep
         raise ValueError("not JSON in UTF-8") from None
-    if type(fields) is not dict:
+    if not isinstance(fields, dict):
         raise ValueError("not an object")
-    point = {"x": fields.get("x", time.time() * 1000), "y": fields.get("y")}
-    for name, value in point.items():
-        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:     # a bool is no number here
-            raise ValueError(f"{name} is not a finite number")
+    return check_point(fields)
+
+
+def check_point(fields: dict[str, Any]) -> Point:
+    """A point of just x, y and label. Raises ValueError, with the reason, where one of them is wrong."""
+    x = fields.get("x", time.time() * 1000)
+    y: Any = fields.get("y")
+    if not is_finite_number(x):
+        raise ValueError("x is not a finite number")
+    if not is_finite_number(y):
+        raise ValueError("y is not a finite number")
+    point = Point(x=x, y=y)
     if "label" in fields:
-        point["label"] = label = fields["label"]
-        if type(label) is not str or not 1 <= len(label) <= 64 or re.search("[\ud800-\udfff]", label):
-            raise ValueError("label is not a string of 1 to 64 characters")
+        if not is_label(fields["label"]):
+            raise ValueError(f"label is not a string of 1 to {MAX_LABEL_CHARACTERS} characters")
+        point["label"] = fields["label"]
     return point
 
 
-def encode_frame(opcode, payload):
+def is_finite_number(value: object) -> bool:
+    """Whether a browser, whose numbers are all doubles, can hold this value out of JSON."""
+    if type(value) is int:                  # not isinstance: a bool is an int as well
+        return abs(value) <= sys.float_info.max
+    return type(value) is float and math.isfinite(value)
+
+
+def is_label(value: object) -> bool:
+    """Whether the value can name a line."""
+    return (isinstance(value, str) and 1 <= len(value) <= MAX_LABEL_CHARACTERS
+            and not HALF_CHARACTER.search(value))
+
+
+def encode_frame(opcode: int, payload: bytes) -> Frame:
     """A whole WebSocket frame (RFC 6455 §5.2). A server's is not masked: the same bytes do for every tab."""
-    return bytes(Header.encode_header(True, opcode, b"", len(payload), 0)) + payload
+    is_last_fragment, mask, flags = True, b"", 0
+    return bytes(Header.encode_header(is_last_fragment, opcode, mask, len(payload), flags)) + payload
 
 
-def zmq_producer(context, endpoint):
-    """The article's sine wave: ten points/s on a steady clock, sent as any other publisher's."""
+# ---- Publishers: where do points come from? -------------------------------------------------------------------------
+
+SINE_INTERVAL_SECONDS = 0.1
+STDIN = 0                                   # the number of standard input's file
+STDIN_CHUNK_BYTES = 4096
+SUBSCRIBED = b"\x01"                        # what an XPUB receives when a SUB subscribes to everything
+CONNECT_PATIENCE_SECONDS = 3                # who is not there by then is mentioned
+REPORT_INTERVAL_SECONDS = 10
+
+
+def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
+    """The article's sine wave, sent as any other publisher sends its points, on a clock that does not drift."""
     publisher = context.socket(zmq.PUB)
     publisher.connect(endpoint)
     due = time.monotonic()
     while True:
         x = time.time() * 1000
-        publisher.send_json({"x": x, "y": 2.5 * (1 + math.sin(x / 500))})
-        due = max(due + 0.1, time.monotonic())
+        y = 2.5 * (1 + math.sin(x / 500))
+        publisher.send_json({"x": x, "y": y})
+        due = max(due + SINE_INTERVAL_SECONDS, time.monotonic())
         gevent.sleep(due - time.monotonic())
 
 
-def stdin_producer(context, endpoint):
-    """Publishes the lines of standard input, each a number or a point; reports the others by their numbers."""
-    publisher = context.socket(zmq.XPUB)
-    publisher.set(zmq.XPUB_NODROP, 1)   # where lines come faster than points can go, they wait
-    publisher.connect(endpoint)
-    publisher.recv()                    # an XPUB hears that its subscriber has come: no line is lost
-    os.set_blocking(0, True)
-    count, rest = 0, b""
-    while chunk := gevent.get_hub().threadpool.apply(os.read, (0, 4096)) or (rest and b"\n"):
-        *lines, rest = (rest + chunk).split(b"\n")
-        rest = rest[:MAX_MESSAGE + 1]   # of a line without an end, this is enough to refuse it
-        for line in lines:
-            count += 1
-            with contextlib.suppress(ValueError):
-                line = b'{"y":%r}' % float(line) if len(line) <= MAX_MESSAGE else line
-            try:
-                parse_point(line)
-                publisher.send(line)
-            except ValueError as error:
-                log.warning("line %d of standard input dropped: %s", count, error)
+class LinePublisher:
+    """A publisher that waits: for its subscriber before it sends, and for room where points come faster than they go.
+
+    An ordinary PUB would drop the points in both cases. An XPUB can also receive, namely subscriptions.
+    """
+
+    def __init__(self, context: zmq.green.Context) -> None:
+        self.has_subscriber = False
+        self.socket = context.socket(zmq.XPUB)
+        self.socket.set(zmq.XPUB_NODROP, 1)
+        self.socket.set(zmq.LINGER, -1)     # when the context ends, it first sends what it still holds
+
+    def send(self, point: Point) -> None:
+        """Sends a point as soon as there is a subscriber and room for it."""
+        while has_message(self.socket) or not self.has_subscriber:
+            self.has_subscriber = self.socket.recv() == SUBSCRIBED      # else it has gone
+        self.socket.send(encode_json(point).encode())
+
+
+def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> None:
+    """Connects a socket, and says in the log when the other side is not there, comes, or goes. Raises zmq.ZMQError."""
+    monitor = connector.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    connector.connect(endpoint)
+    gevent.spawn(watch_connection, monitor, who, endpoint)
+
+
+def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
+    """The greenlet that reads a socket's monitor."""
+    with gevent.Timeout(CONNECT_PATIENCE_SECONDS, False):
+        wait_for_message(monitor)
+    if not has_message(monitor):
+        log.warning("%s %s is not there yet: waiting for it", who, endpoint)
+    is_connected = False
+    while True:
+        wait_for_message(monitor)
+        event = recv_monitor_message(monitor)["event"]
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            is_connected = True
+            log.info("%s %s is connected", who, endpoint)
+        elif is_connected:                  # else it was a connection that never came to be
+            is_connected = False
+            log.warning("%s %s is gone: waiting for it", who, endpoint)
+
+
+def has_message(receiver: zmq.Socket) -> bool:
+    """Whether there is a message to receive at once."""
+    return bool(int(receiver.get(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def wait_for_message(receiver: zmq.Socket) -> None:
+    """Lets the others run until there is a message to receive.
+
+    A ZeroMQ socket has a file for that, but the file only says that something has happened: one has to look what, and
+    to wait again if it was no message. zmq.green does the same, and more, at each call: the relay is quicker without.
+    """
+    while not has_message(receiver):
+        wait_read(receiver.get(zmq.FD))
+
+
+class ThrottledLog:
+    """Counts what went wrong, by reason, and says it in one log line at most every 10 s."""
+
+    def __init__(self, headline: str) -> None:
+        self.headline = headline            # of the line, with {} for the number
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.first_places: dict[str, str] = {}
+        self.last_report = -math.inf
+        self.report_is_due = False
+
+    def add(self, reason: str, count: int = 1, place: str = "") -> None:
+        """Counts one more (or `count`), which happened at that place."""
+        self.counts[reason] += count
+        self.first_places.setdefault(reason, place)
+        if not self.report_is_due:
+            self.report_is_due = True
+            wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
+            gevent.spawn_later(max(0, wait), self.report)
+
+    def report(self) -> None:
+        """Says what has been counted since the last report."""
+        if self.counts:
+            reasons = []
+            for reason, count in self.counts.most_common():
+                place = self.first_places[reason]
+                reasons.append(f"{reason} ({count}, the first in {place})" if place else f"{reason} ({count})")
+            log.warning("%s: %s", self.headline.format(self.counts.total()), "; ".join(reasons))
+        self.counts.clear()
+        self.first_places.clear()
+        self.last_report = time.monotonic()
+        self.report_is_due = False
+
+
+def stdin_producer(context: zmq.green.Context, endpoint: str) -> None:
+    """Publishes the points in the lines of standard input, as long as there are any."""
+    publisher = LinePublisher(context)
+    publisher.socket.connect(endpoint)
+    count = publish_lines(publisher)
     log.info("standard input ended after %d lines; still serving", count)
+
+
+def publish_lines(publisher: LinePublisher) -> int:
+    """Publishes the point in each line of standard input, reports the lines without one, returns how many there were.
+    """
+    dropped = ThrottledLog("dropped {} lines of standard input")
+    number = 0
+    for line in read_lines():
+        number += 1
+        try:
+            point = parse_line(line)
+        except ValueError as error:
+            dropped.add(str(error), place=f"line {number}")
+        else:
+            publisher.send(point)
+    dropped.report()
+    return number
+
+
+def read_lines() -> Iterator[bytes]:
+    """The lines of standard input without their ends. They are waited for in a thread, so that the hub goes on."""
+    os.set_blocking(STDIN, True)            # it may be shared with a program that has set it otherwise
+    read_in_thread = gevent.get_hub().threadpool.apply
+    rest = b""
+    while chunk := read_in_thread(os.read, (STDIN, STDIN_CHUNK_BYTES)):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+        rest = rest[:MAX_MESSAGE_BYTES + 1]     # of a line without an end, this is enough to refuse it
+    if rest:
+        yield rest
+
+
+def parse_line(line: bytes) -> Point:
+    """The point in a line: `0.5`, or `room one 21.5` (a label, white space, a number), or a point in JSON.
+
+    Raises ValueError, with the reason, where there is none.
+    """
+    if len(line) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"more than {MAX_MESSAGE_BYTES} bytes")
+    try:
+        words = line.decode().split()
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    if not words:
+        raise ValueError("empty line")
+    if words[0].startswith("{"):
+        return parse_point(line)
+    number = parse_number(words[-1])
+    if len(words) == 1:
+        return check_point({"y": number})
+    return check_point({"label": " ".join(words[:-1]), "y": number})
+
+
+def parse_number(text: str) -> float:
+    """Raises ValueError, with the reason, for what is not a finite number."""
+    try:
+        if not text.isascii() or "_" in text:   # Python reads 1_000 and Arabic digits; nobody else does
+            raise ValueError
+        number = float(text)
+    except ValueError:
+        raise ValueError("no number at its end") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is not a finite number")
+    return number
+
+
+# ---- Relay: from the SUB to the queue -------------------------------------------------------------------------------
+
+QUEUE = "inproc://queue"
+QUEUE_BATCHES = 40                          # high-water mark of the queue's PUB, and of each tab's SUB
+LEAF_POINTS = 10_000                        # high-water mark of the PUB for other nodes
+MAX_PARTS = 8                               # of a message; the last is the point, the others may be topics
+MAX_PART_BYTES = 1024 * 1024                # libzmq cuts off who sends more, and good points on the way are lost
+MAX_SUBSCRIPTION_BYTES = 64                 # a node subscribes with one byte; libzmq's own greeting takes 30
+MAX_BATCH_BYTES = 8192
+MAX_BATCH_MESSAGES = 100
+PARTS_IN_A_ROW = 5000                       # so many are read away (in some milliseconds) before the others get a turn
+MAX_LABELS = 64
+LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer gives its place to a new one
+YEAR_SECONDS = 366 * 86_400
+PORT_REST_SECONDS = 1.0
+
+STAMP = struct.Struct(">4s8sQ")             # a stamp's bytes: STAMP_MARK, the name of the node, the number there
+STAMP_MARK = b"\0zws"
+
+
+Message = list[bytes]                       # a ZeroMQ message: its parts
+Take = Callable[[Message], Frame]           # makes a message's frame; ValueError says why there is none
+
+
+class Stamps:
+    """Marks each point with the node where it came in, and its number there, so that no point comes twice.
+
+    Nodes pass points on with their stamps. Each takes a node's points in rising order of their numbers only: a point
+    that comes by two ways is taken once, and one that has gone round a loop of nodes ends where it began.
+    """
+
+    def __init__(self) -> None:
+        self.own_name = os.urandom(8)       # a new one at each start: the numbers begin again as well
+        self.newest: dict[bytes, int] = {self.own_name: 0}      # the last number of each node
+        self.missed = ThrottledLog("missed {} points of upstream nodes")
+
+    def next(self) -> bytes:
+        """The stamp of a point that comes in here."""
+        self.newest[self.own_name] += 1
+        return STAMP.pack(STAMP_MARK, self.own_name, self.newest[self.own_name])
+
+    def is_new(self, stamp: bytes) -> bool:
+        """Whether a point with this stamp has not been here yet; from then on it has."""
+        _, name, number = STAMP.unpack(stamp)
+        if name in self.newest:
+            missed = number - self.newest[name] - 1
+            if missed < 0:
+                return False
+            if missed > 0:
+                self.missed.add(f"node {name.hex()}", count=missed)
+        self.newest[name] = number
+        return True
+
+
+def is_stamp(part: bytes) -> bool:
+    """Whether the first part of a message is a stamp."""
+    return len(part) == STAMP.size and part.startswith(STAMP_MARK)
+
+
+class LabelHistory:
+    """The last frames of one label, and when it was heard."""
+
+    def __init__(self, max_frames: int) -> None:
+        self.frames: collections.deque[Frame] = collections.deque(maxlen=max_frames)
+        self.heard_at = 0.0                 # seconds on the monotonic clock
+        self.has_x_in_seconds = False
+
+
+class History:
+    """The last frames of each label, for new tabs; the label that has been silent longest comes first."""
+
+    def __init__(self, max_frames: int) -> None:
+        self.max_frames = max_frames        # of each label
+        self.labels: collections.OrderedDict[str, LabelHistory] = collections.OrderedDict()
+        self.joined: bytes | None = None    # all frames as one, until the next comes
+
+    def open(self, label: str) -> LabelHistory:
+        """The history of this label. Raises ValueError if it is new and there is no room for one more."""
+        if label not in self.labels:
+            if len(self.labels) >= MAX_LABELS:
+                self.drop_silent_label()
+            self.labels[label] = LabelHistory(self.max_frames)
+        return self.labels[label]
+
+    def drop_silent_label(self) -> None:
+        """Makes room for a label. Raises ValueError if all are in use."""
+        longest_silent, history = next(iter(self.labels.items()))
+        if time.monotonic() - history.heard_at < LABEL_SILENCE_SECONDS:
+            raise ValueError(f"more than {MAX_LABELS} labels")
+        del self.labels[longest_silent]
+
+    def add(self, label: str, frame: Frame) -> None:
+        """Keeps the newest frame of a label that is open."""
+        history = self.labels[label]
+        history.frames.append(frame)
+        history.heard_at = time.monotonic()
+        self.labels.move_to_end(label)
+        self.joined = None
+
+    def all_frames(self) -> bytes:
+        """All frames as one. Tabs that join between two points share it: stalled ones would fill the memory."""
+        if self.joined is None:
+            self.joined = b"".join(frame for history in self.labels.values() for frame in history.frames)
+        return self.joined
 
 
 class Relay:
     """tcp SUB -> inproc PUB: makes each point a frame once, for all tabs, and keeps the last ones for new tabs.
 
-    Nodes pass points on with a stamp: the name of the node where a point came in, and its number there. They take a
-    name's points in rising order only: none comes twice, and a loop of nodes ends. Raises zmq.ZMQError.
+    Publishers connect to one SUB. Each upstream node is connected to by another SUB, and stamps are taken from there
+    alone: who publishes here can forge none. What goes out to the tabs also goes to the nodes below, with its stamp.
     """
 
-    def __init__(self, context, options):
-        self.tabs = set()
-        self.history = collections.defaultdict(lambda: collections.deque(maxlen=options.history))
-        self.dropped, self.reported = collections.Counter(), 0.0
-        self.name, self.taken, self.newest = STAMP + os.urandom(8), 0, {}
-        self.sub = context.socket(zmq.SUB)
-        self.sub.set(zmq.MAXMSGSIZE, 16 * MAX_MESSAGE)  # libzmq cuts off who sends more, and good points are lost
-        self.sub.subscribe(b"")
-        self.sub.bind(options.zmq)
-        self.endpoint = self.sub.get(zmq.LAST_ENDPOINT).decode()
-        for upstream in options.upstream:
-            self.sub.connect(upstream)
-        self.plain = zmq.Context.shadow(context)        # for sockets that never wait: green ones cost more
-        self.queue = self.plain.socket(zmq.PUB)
+    def __init__(self, context: zmq.green.Context, max_frames: int) -> None:
+        self.context = zmq.Context.shadow(context)          # the same one, but its sockets leave waiting to us
+        self.history = History(max_frames)
+        self.stamps = Stamps()
+        self.dropped = ThrottledLog("dropped {} messages")
+        self.tabs: dict[Tab, None] = {}                     # a set that keeps the order in which they came
+        self.sources: list[tuple[zmq.Socket, Take]] = []    # for each a `run`
+        self.leaves: zmq.Socket | None = None               # the PUB for the nodes below
+        self.queue = self.context.socket(zmq.PUB)
         self.queue.set(zmq.SNDHWM, QUEUE_BATCHES)
         self.queue.bind(QUEUE)
-        # A PUB looks who joined, left or has read when it sends, once a millisecond at most, or when it is asked.
-        self.news = gevent.get_hub().loop.io(self.queue.get(zmq.FD), 1)
-        self.news.start(self.queue.get, zmq.EVENTS)
-        self.leaves = self.plain.socket(zmq.PUB)
-        self.leaves.set(zmq.SNDHWM, 10_000)
-        if options.republish:
-            self.leaves.bind(options.republish)
+        self.queue_watcher = gevent.get_hub().loop.io(self.queue.get(zmq.FD), READABLE)
+        self.queue_watcher.start(self.attach_subscribers)
 
-    def run(self):
-        """The relay greenlet. All that waits goes out as one batch: the more points, the less a frame costs."""
+    # The ways in and out. All three raise zmq.ZMQError where that cannot be.
+
+    def open_sub(self) -> zmq.Socket:
+        """A SUB for points, which is not connected to anything yet."""
+        sub = self.context.socket(zmq.SUB)
+        sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+        sub.subscribe(b"")
+        return sub
+
+    def listen(self, endpoint: str) -> None:
+        """Opens the SUB to which publishers connect."""
+        sub = self.open_sub()
+        refuse_old_protocols(sub)
+        monitor = sub.get_monitor_socket(zmq.EVENT_ACCEPT_FAILED)
+        sub.bind(endpoint)
+        self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with its port, where it was to be any
+        self.sources.append((sub, self.take_from_publisher))
+        gevent.spawn(watch_port, sub, monitor, self.endpoint)
+
+    def connect(self, endpoint: str) -> None:
+        """Opens a SUB to an upstream node."""
+        sub = self.open_sub()
+        connect_and_watch(sub, "upstream", endpoint)
+        self.sources.append((sub, self.take_from_upstream))
+
+    def republish(self, endpoint: str) -> None:
+        """Opens the PUB to which the nodes below connect."""
+        self.leaves = self.context.socket(zmq.PUB)
+        self.leaves.set(zmq.SNDHWM, LEAF_POINTS)
+        self.leaves.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)     # a PUB keeps all topics that it is told
+        refuse_old_protocols(self.leaves)
+        self.leaves.bind(endpoint)
+
+    # The way of a point
+
+    def run(self, sub: zmq.Socket, take: Take) -> None:
+        """The relay greenlet, one for each SUB: takes what comes, and publishes it on the queue."""
         while True:
-            frames, size = [], 0
-            while size == 0 or size < 8192 and self.sub.get(zmq.EVENTS) & zmq.POLLIN:
-                parts = self.sub.recv_multipart()
-                frames.append(self.accept(parts[0], parts[-1]))
-                size += len(parts[-1]) + 30     # bytes; small messages cost time too
-            if any(frames):
-                self.queue.get(zmq.EVENTS)
-                self.queue.send(b"".join(frames))
-                for tab in self.tabs:   # they are in this thread: that libzmq wakes each would double a frame's cost
-                    if not tab.pending:
-                        tab.pump()
-            gevent.sleep(SWITCH)        # a flood of messages must not keep the hub from all else
+            messages = receive_messages(sub)
+            batch = b"".join(self.frame_of(message, take) for message in messages)
+            # A frame is in the history now. If anything yielded before it is published, a tab that joins would get it
+            # from there, and then once more.
+            if batch:
+                self.publish(batch)
+            let_others_run()                # a flood of messages must not keep the hub from all else
 
-    def accept(self, stamp, message):
-        """The frame of a message's point, which goes into the history and to the leaves as well; b"" if it is none."""
-        if stamp[:4] != STAMP or len(stamp) != 20:
-            stamp = b""
-        elif stamp[12:] <= self.newest.get(stamp[:12], b""):
-            return b""                  # it came before, by another way
+    def frame_of(self, message: Message, take: Take) -> Frame:
+        """The frame of a message's point. Where there is none, the reason is counted, and the frame is empty."""
         try:
-            point = parse_point(message)
-            label = point.get("label", "Value")
-            if label not in self.history and len(self.history) == MAX_LABELS:
-                raise ValueError(f"more than {MAX_LABELS} labels")
+            return take(message)
         except ValueError as error:
-            if not self.dropped:
-                gevent.spawn_later(max(0, self.reported + 10 - time.monotonic()), self.report)
-            self.dropped[str(error)] += 1
+            self.dropped.add(str(error))
             return b""
-        self.taken += 1
-        stamp = stamp or self.name + self.taken.to_bytes(8, "big")
-        self.newest.pop(stamp[:12], None)
-        self.newest[stamp[:12]] = stamp[12:]    # the last in the dict: the first has been silent longest
-        if len(self.newest) > 1000:
-            del self.newest[next(iter(self.newest))]
+
+    def take_from_publisher(self, message: Message) -> Frame:
+        """The frame of a publisher's point. Raises ValueError, with the reason, if the message is none."""
+        if len(message) > MAX_PARTS:
+            raise ValueError(f"more than {MAX_PARTS} parts")
+        return self.admit(parse_point(message[-1]))
+
+    def take_from_upstream(self, message: Message) -> Frame:
+        """The frame of a point that another node passes on; an empty one if the point has been here already."""
+        stamp = message[0]
+        if len(message) != 2 or not is_stamp(stamp):
+            return self.take_from_publisher(message)
+        if not self.stamps.is_new(stamp):
+            return b""
+        return self.admit(parse_point(message[1]), stamp)
+
+    def admit(self, point: Point, stamp: bytes | None = None) -> Frame:
+        """Makes the point's frame, keeps it for new tabs and passes the point on. ValueError: too many labels."""
+        label = point.get("label", DEFAULT_LABEL)
+        label_history = self.history.open(label)
+        if is_in_seconds(point["x"]) and not label_history.has_x_in_seconds:
+            label_history.has_x_in_seconds = True
+            log.warning("label %r has x in seconds; x is in milliseconds: multiply it by 1000", label)
         message = encode_json(point).encode()
-        self.leaves.send_multipart([stamp, message])
+        if self.leaves:
+            self.leaves.send_multipart([stamp or self.stamps.next(), message])
         frame = encode_frame(TEXT, message)
-        self.history[label].append(frame)
+        self.history.add(label, frame)
         return frame
 
-    def report(self):
-        """Says what was dropped, and why, in one log line at most every 10 s."""
-        reasons = "; ".join(f"{reason} ({count})" for reason, count in self.dropped.most_common())
-        log.warning("dropped %d: %s", self.dropped.total(), reasons)
-        self.dropped.clear()
-        self.reported = time.monotonic()
+    def publish(self, batch: Batch) -> None:
+        """Puts a batch on the queue and lets each tab send it.
+
+        The tabs are in this same thread: were each woken by libzmq and the hub, a frame would cost more than twice.
+        Nothing in this loop may switch to another greenlet, which could add a tab or take one away.
+        """
+        self.attach_subscribers()
+        self.queue.send(batch)
+        for tab in self.tabs:
+            tab.pump()
+
+    def attach_subscribers(self) -> None:
+        """Lets the queue's PUB see at once who has joined, left or read.
+
+        libzmq looks for that only when it sends, and then once a millisecond at most: a tab that had just joined would
+        miss points. Asking for the socket's events makes it look.
+        """
+        self.queue.get(zmq.EVENTS)
+
+    def new_subscriber(self) -> zmq.Socket:
+        """A SUB for a tab, which gets nothing yet. Raises zmq.ZMQError where there is no file or socket left."""
+        return self.context.socket(zmq.SUB)
+
+    def join_queue(self, subscriber: zmq.Socket) -> None:
+        """From now on the SUB gets every batch."""
+        subscriber.set(zmq.RCVHWM, QUEUE_BATCHES)
+        subscriber.subscribe(b"")
+        subscriber.connect(QUEUE)
+
+
+def refuse_old_protocols(listener: zmq.Socket) -> None:
+    """Any web page could publish otherwise: libzmq takes an HTTP request for ZMTP 1.0, and its body for frames.
+
+    Where a domain for authentication is set, libzmq refuses ZMTP 1 and 2, which cannot authenticate. It asks nobody,
+    since no handler for that domain is there.
+    """
+    listener.set(zmq.ZAP_DOMAIN, b"zws")
+
+
+def receive_messages(sub: zmq.Socket) -> list[Message]:
+    """Waits for a message and takes those that wait behind it: the more points come, the less each one costs."""
+    wait_for_message(sub)
+    messages: list[Message] = []
+    batch_bytes = 0
+    while batch_bytes < MAX_BATCH_BYTES and len(messages) < MAX_BATCH_MESSAGES and has_message(sub):
+        messages.append(receive_message(sub))
+        batch_bytes += len(messages[-1][-1])
+    return messages
+
+
+def receive_message(sub: zmq.Socket) -> Message:
+    """The parts of a message that is there; of one that has too many parts, just one too many."""
+    parts = [sub.recv(copy=False)]
+    while parts[-1].more and len(parts) <= MAX_PARTS:
+        parts.append(sub.recv(copy=False))
+    if parts[-1].more:
+        skip_parts(sub)
+    return [part.bytes for part in parts]
+
+
+def skip_parts(sub: zmq.Socket) -> None:
+    """Reads away the rest of a message. That may be a million parts, so the others get their turn in between."""
+    while True:
+        for _ in range(PARTS_IN_A_ROW):
+            if not sub.recv(copy=False).more:
+                return
+        let_others_run()
+
+
+def is_in_seconds(x: float) -> bool:
+    """Whether x, in milliseconds, would be about now if it were in seconds."""
+    return abs(x - time.time()) < YEAR_SECONDS
+
+
+def watch_port(sub: zmq.Socket, monitor: zmq.Socket, endpoint: str) -> None:
+    """A greenlet that makes room when the publishers' connections have used up all files.
+
+    libzmq has no bound on them, and tries on without a pause where it cannot accept one more. So the port is closed
+    for a moment, and all connections to it with it. Publishers that are still there connect again by themselves.
+    """
+    closed = ThrottledLog("closed the publishers' port for a moment {} times")
+    while True:
+        wait_for_message(monitor)           # of the one kind that is asked for: a connection could not be accepted
+        closed.add("all files were used up")
+        sub.unbind(endpoint)
+        gevent.sleep(PORT_REST_SECONDS)
+        while has_message(monitor):
+            monitor.recv_multipart()        # it was said thousands of times
+        while True:
+            try:
+                sub.bind(endpoint)
+                break
+            except zmq.ZMQError as error:
+                log.warning("cannot open %s again yet: %s", endpoint, error.strerror)
+                gevent.sleep(PORT_REST_SECONDS)
+
+
+# ---- Tab: from the queue to one WebSocket ---------------------------------------------------------------------------
+
+FINAL_FRAGMENT_BIT = 0b1000_0000            # the first two bytes of a frame, bit by bit (RFC 6455 §5.2)
+RESERVED_BITS = 0b0111_0000
+OPCODE_BITS = 0b0000_1111
+MASK_BIT = 0b1000_0000
+LENGTH_BITS = 0b0111_1111
+MAX_CONTROL_BYTES = 125                     # of a control frame's payload (RFC 6455 §5.5)
+MASK_BYTES = 4
+
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_DATA = 1000, 1001, 1002, 1003, 1007   # RFC 6455 §7.4.1
+NEVER_SENT_CODES = {1004, 1005, 1006}       # reserved (RFC 6455 §7.4.1)
+CLOSE_CODES = ({*range(1000, 1015), *range(3000, 5000)}     # those of the RFC and of IANA's registry, and private ones
+               - NEVER_SENT_CODES)
+LINGER_SECONDS = 0.5
+
+
+class Ending(Exception):
+    """Why a connection ends: the code and reason for its close frame. No code: an empty close frame."""
+
+    def __init__(self, code: int | None = None, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def payload(self) -> bytes:
+        """What stands in the close frame (RFC 6455 §5.5.1)."""
+        return b"" if self.code is None else self.code.to_bytes(2, "big") + self.reason.encode()
 
 
 class Tab:
-    """One WebSocket client: its own SUB on the queue, and the one path by which bytes go to its socket."""
-    __slots__ = ("closing", "pending", "reader", "relay", "socket", "sub", "writable", "ws")
+    """One WebSocket client: its own SUB on the queue, and the one path by which bytes go to its socket.
 
-    def __init__(self, ws, relay):
-        self.ws, self.relay, self.socket, self.reader = ws, relay, ws.handler.socket, gevent.getcurrent()
-        self.pending, self.closing = b"", False     # what a full socket has not taken yet; nothing may follow
-        self.writable = gevent.get_hub().loop.io(self.socket.fileno(), 2)
-        self.sub = relay.plain.socket(zmq.SUB)
-        self.sub.set(zmq.RCVHWM, QUEUE_BATCHES)
-        self.sub.subscribe(b"")
-        self.sub.connect(QUEUE)
+    A tab is live while its socket takes every batch at once. It is full while `pending` holds what the socket has not
+    taken: then its batches wait in the SUB, whose high-water mark drops what is too much. It is closing once its close
+    frame is on the way or its connection has failed: then no batch follows.
+    """
 
-    def pump(self):
-        """Send the next batch. The relay calls it for each; after a full socket the hub does, until none waits."""
+    __slots__ = ("address", "closing", "pending", "receive_batch", "relay", "send", "socket", "subscriber", "watcher",
+                 "ws")
+
+    def __init__(self, ws: WebSocket, subscriber: zmq.Socket, relay: Relay) -> None:
+        self.ws = ws
+        self.relay = relay
+        self.subscriber = subscriber
+        self.socket = ws.handler.socket
+        self.address = ws.handler.client_address
+        self.closing = False
+        self.pending: collections.deque[memoryview] = collections.deque()
+        self.watcher = gevent.get_hub().loop.io(self.socket.fileno(), WRITABLE)
+        # `pump` calls these two for each frame, so they are looked up only once. The send is the socket module's own:
+        # it takes what goes at once, and does not wait as gevent's would.
+        self.receive_batch = subscriber.recv
+        self.send = self.socket._sock.send
+
+    def serve(self) -> None:
+        """Sends the history and all that comes, until the connection ends; leaves nothing behind."""
         try:
-            self.write(b"" if self.pending or self.closing else self.sub.recv(zmq.NOBLOCK))
-        except zmq.Again:
-            self.writable.stop()
-        except Exception as error:      # it must not reach the relay or the other tabs
-            self.closing = True
-            self.reader.kill(error, block=False)
+            self.join()
+            self.answer_frames()
+        except Ending as ending:
+            self.close(ending)
+            self.let_it_read_the_close()
+        finally:
+            self.leave()
 
-    def write(self, data):
-        """Send what the socket takes; the rest when it takes more. Nothing gets into a half-sent frame."""
-        self.pending += data
+    def join(self) -> None:
+        """The history first, then live batches. Nothing may yield here, or a point would be missing, or come twice."""
+        self.relay.join_queue(self.subscriber)
+        self.relay.tabs[self] = None
+        self.write(self.relay.history.all_frames())
+        log.debug("tab %s joined: %d", self.address, len(self.relay.tabs))
+
+    def leave(self) -> None:
+        """Ends all that the tab does. Its SUB is closed where it was made, by `WebSocketApp`."""
+        self.relay.tabs.pop(self, None)
+        log.debug("tab %s left: %d", self.address, len(self.relay.tabs))
+        self.closing = True
+        self.watcher.close()
+        self.ws.closed = True               # or the library would send a close frame of its own
+
+    # Sending
+
+    def pump(self) -> None:
+        """Sends the next batch. This is the hot path, called for each tab and batch: hence two calls and little else.
+
+        An error ends this tab alone; it must reach neither the relay nor the other tabs.
+        """
+        if self.pending or self.closing:
+            return
         try:
-            self.pending = self.pending[self.socket._sock.send(self.pending):]
+            batch = self.receive_batch(NOBLOCK)
+            sent = self.send(batch)
+            if sent < len(batch):
+                self.wait_with(memoryview(batch)[sent:])
+        except zmq.Again:                   # there is none: it had more than the high-water mark, or is not joined yet
+            self.watcher.stop()
         except BlockingIOError:
-            pass
-        if self.pending:                # meanwhile batches stay in the SUB, whose high-water mark drops
-            self.writable.start(self.pump)
-        elif self.closing:
-            self.writable.stop()
+            self.wait_with(memoryview(batch))
+        except Exception as error:
+            self.fail(error)
 
-    def close(self, code, reason=b""):
-        """Say that the connection ends, and why (RFC 6455 §5.5.1); code 0: without a code."""
+    def write(self, data: bytes) -> None:
+        """Sends what the socket takes, behind what is pending. Nothing gets into the middle of another frame."""
+        self.wait_with(memoryview(data))
+        self.send_pending()
+
+    def wait_with(self, data: memoryview) -> None:
+        """Puts data behind what is pending: the hub calls when the socket takes it. A view is not a copy."""
+        self.pending.append(data)
+        self.watcher.start(self.send_pending)
+
+    def send_pending(self) -> None:
+        """Sends what a full socket had not taken. Then the hub calls `pump`, until no batch waits."""
+        try:
+            while self.pending:
+                sent = self.send(self.pending[0])
+                self.pending[0] = self.pending[0][sent:]
+                if not self.pending[0]:
+                    self.pending.popleft()
+        except BlockingIOError:
+            return
+        except Exception as error:
+            self.fail(error)
+        if self.closing:
+            self.watcher.stop()
+        else:
+            self.watcher.start(self.pump)
+
+    def fail(self, error: Exception) -> None:
+        """The connection cannot go on: shuts it down, so that the greenlet that reads sees its end."""
+        self.closing = True
+        self.pending.clear()
+        self.watcher.stop()
+        if not isinstance(error, OSError):  # clients come and go; all else is worth a line
+            log.error("tab %s: %r", self.address, error)
+        with contextlib.suppress(OSError):
+            self.socket._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self, ending: Ending) -> None:
+        """Says to the client that the connection ends, and why, unless that has been said."""
         if not self.closing:
             self.closing = True
-            self.write(encode_frame(CLOSE, (code.to_bytes(2, "big") if code else b"") + reason))
+            self.write(encode_frame(CLOSE, ending.payload()))
 
-    def serve(self):
-        """Send the history, read until the connection ends, and leave nothing behind."""
-        try:
-            # From the SUB's start to its first live batch nothing yields: no point is missing, and none twice.
-            self.write(b"".join(frame for frames in self.relay.history.values() for frame in frames))
-            self.relay.tabs.add(self)
-            log.debug("tab %s joined: %d", self.ws.handler.client_address, len(self.relay.tabs))
-            self.close(*self.read())
-            # Closed on unread bytes, a socket resets, and the close frame may be lost.
-            with gevent.Timeout(0.5, False), contextlib.suppress(OSError):
-                while self.pending:
-                    wait_write(self.socket.fileno())
-                self.socket.shutdown(socket.SHUT_WR)
-                while self.ws.raw_read(4096):
-                    pass
-        finally:
-            self.relay.tabs.discard(self)
-            log.debug("tab %s left: %d", self.ws.handler.client_address, len(self.relay.tabs))
-            self.writable.close()
-            self.sub.close(0)
-            self.ws.closed = True               # or the library would send a close frame of its own
+    def let_it_read_the_close(self) -> None:
+        """Waits a little, reading on: closed on unread bytes, a socket resets, and the close frame may be lost."""
+        with gevent.Timeout(LINGER_SECONDS, False), contextlib.suppress(OSError):
+            self.wait_until_sent()
+            self.socket.shutdown(socket.SHUT_WR)
+            while self.ws.raw_read(4096):
+                pass
 
-    def read(self):
-        """Answer pings until the connection has to end: returns the close code and reason (RFC 6455 §5, §7.4)."""
-        while len(head := self.ws.raw_read(2)) == 2:
-            opcode, size = head[0] & 15, head[1] & 127
-            if opcode not in (0, 1, 2, CLOSE, PING, PONG) or head[0] & 112 or head[1] < 128:
-                return 1002, b"unmasked, or reserved bits"
-            if opcode < CLOSE:
-                return 1003, b"one-way stream"              # its payload, of whatever length, is not read
-            if head[0] < 128 or size > 125:
-                return 1002, b"fragmented or long control frame"
-            mask, payload = self.ws.raw_read(4), self.ws.raw_read(size)
-            payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+    def wait_until_sent(self) -> None:
+        """Waits until the socket has taken all that is pending."""
+        while self.pending:
+            wait_write(self.socket.fileno())
+
+    # Reading
+
+    def answer_frames(self) -> None:
+        """Answers pings until the client is gone. Raises Ending where the client, or what it sends, ends it."""
+        while frame := self.read_frame():
+            opcode, payload = frame
+            if opcode == CLOSE:
+                raise ending_in_answer_to(payload)
             if opcode == PING:
-                while self.pending:                         # who pings but does not read waits
-                    wait_write(self.socket.fileno())
+                self.wait_until_sent()      # who pings but does not read waits
                 self.write(encode_frame(PONG, payload))
-            elif opcode == CLOSE:
-                code = int.from_bytes(payload[:2], "big")
-                if payload and code not in CLOSE_CODES:
-                    return 1002, b"bad close code"
-                if payload[2:].decode(errors="ignore").encode() != payload[2:]:
-                    return 1007, b"reason is not UTF-8"
-                return code, b""
-        self.closing = True                                 # it has ended without a word
-        return 0, b""
+            let_others_run()                # a reader's buffer may hold 85 pings
+
+    def read_frame(self) -> tuple[int, bytes] | None:
+        """Opcode and payload of the next control frame; None where the client is gone. Raises Ending."""
+        head = self.ws.raw_read(2)
+        if len(head) < 2:
+            return None
+        opcode, size = parse_frame_head(head)
+        mask = self.ws.raw_read(MASK_BYTES)
+        masked = self.ws.raw_read(size)
+        if len(mask) + len(masked) < MASK_BYTES + size:
+            return None
+        return opcode, bytes(byte ^ mask[i % MASK_BYTES] for i, byte in enumerate(masked))
+
+
+def parse_frame_head(head: bytes) -> tuple[int, int]:
+    """Opcode and payload size of a client's control frame. Raises Ending for all others (RFC 6455 §5.1 to §5.5).
+
+    A data frame, of whatever length, is refused before its payload is read.
+    """
+    opcode = head[0] & OPCODE_BITS
+    size = head[1] & LENGTH_BITS
+    if head[0] & RESERVED_BITS:
+        raise Ending(PROTOCOL_ERROR, "reserved bits are set")
+    if opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
+        raise Ending(PROTOCOL_ERROR, "unknown opcode")
+    if not head[1] & MASK_BIT:
+        raise Ending(PROTOCOL_ERROR, "a client's frame must be masked")
+    if opcode in (CONTINUATION, TEXT, BINARY):
+        raise Ending(UNSUPPORTED_DATA, "one-way stream")
+    if not head[0] & FINAL_FRAGMENT_BIT:
+        raise Ending(PROTOCOL_ERROR, "fragmented control frame")
+    if size > MAX_CONTROL_BYTES:
+        raise Ending(PROTOCOL_ERROR, "long control frame")
+    return opcode, size
+
+
+def ending_in_answer_to(payload: bytes) -> Ending:
+    """How to answer a client's close frame: with its own code, or with what is wrong with it (RFC 6455 §5.5.1)."""
+    if not payload:
+        return Ending()
+    code = int.from_bytes(payload[:2], "big")
+    if code not in CLOSE_CODES:             # also of a payload of one byte
+        return Ending(PROTOCOL_ERROR, "bad close code")
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return Ending(INVALID_DATA, "reason is not UTF-8")
+    return Ending(code)
+
+
+# ---- Doors: who may come in? ----------------------------------------------------------------------------------------
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PAGE = "/graph.html"
+SERVED_PATHS = (PAGE, "/graph.js", "/flot/jquery.min.js", "/flot/jquery.flot.min.js")
+DEFAULT_WS_PORT = 9999                      # also in graph.js: where the address names none
+SECURITY_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+                    ("X-Frame-Options", "DENY"), ("Cache-Control", "no-cache"), ("Connection", "close")]
+HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
+ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
+SCHEME_PORTS = {"http": 80, "https": 443}
+VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|apart(=1?)?", re.IGNORECASE)
+WEBSOCKET_KEY = re.compile("[A-Za-z0-9+/]{22}==")   # 16 bytes in base64 (RFC 6455 §4.1)
+
+StartResponse = Callable[..., Any]
+Environ = dict[str, Any]
+
+
+class Refusal(NamedTuple):
+    """Why a request gets nothing: an HTTP status and a line of text."""
+    status: str
+    text: str
+
+
+WRONG_HOST = Refusal("403 Forbidden", "No such host here; see --allow-host.")
+WRONG_ORIGIN = Refusal("403 Forbidden", "Pages of another origin may not connect.")
+WRONG_PROTOCOL = Refusal("426 Upgrade Required", "This port speaks WebSocket.")
+WRONG_HANDSHAKE = Refusal("400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13).")
+WRONG_METHOD = Refusal("405 Method Not Allowed", "GET or HEAD.")
+NOT_SERVED = Refusal("404 Not Found", "No such page here.")
+NO_FILES = Refusal("503 Service Unavailable", "This server can open no more files now.")
+
+
+class Doors:
+    """Knows this server's names and answers two questions: is this Host ours, is this Origin ours?
+
+    A page that came by another name was brought here by somebody else's name server (DNS rebinding). Where the server
+    listens beyond loopback, any IP address is a name of it too: no name server is asked for an address.
+    """
+
+    def __init__(self, names: Iterable[str], page_port: int, beyond_loopback: bool) -> None:
+        self.names = {name.lower() for name in names}
+        self.page_port = page_port
+        self.beyond_loopback = beyond_loopback
+
+    def our_name(self, host: str) -> str | None:
+        """The name in a Host header, if it is one of ours."""
+        match = HOST.fullmatch(host)
+        if not match:
+            return None
+        name = match[1].lower()
+        is_ours = name in self.names or (self.beyond_loopback and is_ip_address(name))
+        return name if is_ours else None
+
+    def is_our_origin(self, origin: str, host_name: str) -> bool:
+        """Whether a page of this origin is ours: it came from our page's port, by our name or the request's own."""
+        match = ORIGIN.fullmatch(origin)
+        if not match:
+            return False
+        scheme, name, port = match[1].lower(), match[2].lower(), match[3]
+        if int(port or SCHEME_PORTS[scheme]) != self.page_port:
+            return False
+        return name in self.names or name == host_name
+
+
+def is_ip_address(name: str) -> bool:
+    """Whether a host's name is an IP address, of version 6 in brackets."""
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 class WebSocketApp:
     """The application of the WebSocket port: gives every client a tab."""
 
-    def __init__(self, relay, max_tabs, hosts, origins):
-        self.relay, self.max_tabs, self.hosts, self.origins = relay, max_tabs, hosts, origins
+    def __init__(self, relay: Relay, doors: Doors, max_tabs: int) -> None:
+        self.relay = relay
+        self.doors = doors
+        self.max_tabs = max_tabs
 
-    def refusal(self, environ):
-        """Why a client gets no tab, as status and text; None where it gets one."""
-        header = environ.get
-        host = self.hosts.fullmatch(header("HTTP_HOST", ""))
-        if not host:
-            return "403 Forbidden", "No such host here; see --allow-host."
-        if header("HTTP_UPGRADE", "").lower() != "websocket":
-            return "426 Upgrade Required", "This port speaks WebSocket."
-        if (environ["REQUEST_METHOD"] != "GET" or environ["SERVER_PROTOCOL"] != "HTTP/1.1"
-                or "upgrade" not in re.split(r"[ \t,]+", header("HTTP_CONNECTION", "").lower())
-                or header("HTTP_SEC_WEBSOCKET_VERSION") != "13"
-                or not re.fullmatch("[A-Za-z0-9+/]{22}==", header("HTTP_SEC_WEBSOCKET_KEY", ""))
-                or header("CONTENT_LENGTH", "0") != "0" or header("HTTP_TRANSFER_ENCODING")):
-            return "400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13)."
-        # A page by the very name that its WebSocket is reached by is this server's own, as one by localhost is.
-        if not self.origins.fullmatch(header("HTTP_ORIGIN", "no browser").replace(f"//{host[1]}", "//localhost", 1)):
-            return "403 Forbidden", "Pages of another origin may not connect."
+    def refuses(self, handler: WebSocketHandler) -> bool:
+        """gevent-websocket asks this before it upgrades; if so, the request goes on as plain HTTP.
+
+        What a tab needs is taken here: once the client has been told "101 Switching Protocols" it is too late.
+        """
+        environ = handler.environ
+        environ["zws.refusal"] = self.refusal(environ)
+        if environ["zws.refusal"] is None:
+            try:
+                subscriber = self.relay.new_subscriber()
+            except zmq.ZMQError:
+                environ["zws.refusal"] = NO_FILES
+            else:
+                environ["zws.subscriber"] = subscriber
+                connection = gevent.getcurrent()    # a greenlet; the SUB ends with it, in whatever way that ends
+                connection.rawlink(lambda _: subscriber.close(0))
+        return environ["zws.refusal"] is not None
+
+    def refusal(self, environ: Environ) -> Refusal | None:
+        """Why a client gets no tab; None where it gets one."""
+        host_name = self.doors.our_name(environ.get("HTTP_HOST", ""))
+        if not host_name:
+            return WRONG_HOST
+        if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
+            return WRONG_PROTOCOL
+        if not is_handshake(environ):
+            return WRONG_HANDSHAKE
+        origin = environ.get("HTTP_ORIGIN")     # only browsers send one
+        if origin is not None and not self.doors.is_our_origin(origin, host_name):
+            return WRONG_ORIGIN
         if len(self.relay.tabs) >= self.max_tabs:
-            return "503 Service Unavailable", f"All {self.max_tabs} tabs are taken."
+            return Refusal("503 Service Unavailable", f"All {self.max_tabs} tabs are taken.")
+        return None
 
-    def __call__(self, environ, start_response):
-        if "wsgi.websocket" not in environ:
-            return answer(environ, start_response, *self.refusal(environ),
-                          ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
-        handler = environ["wsgi.websocket"].handler
-        handler.deadline.close()
-        handler.rfile.raw.left = math.inf
-        Tab(environ["wsgi.websocket"], self.relay).serve()
+    def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
+        refusal = environ["zws.refusal"]
+        if refusal:
+            return answer(environ, start_response, refusal, ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+        Tab(environ["wsgi.websocket"], environ["zws.subscriber"], self.relay).serve()
         return []
+
+
+def is_handshake(environ: Environ) -> bool:
+    """Whether a request to upgrade to WebSocket is as RFC 6455 §4.1 wants it."""
+    connection = environ.get("HTTP_CONNECTION", "").lower()
+    return (environ["REQUEST_METHOD"] == "GET"
+            and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            and "upgrade" in re.split(r"[ \t,]+", connection)
+            and environ.get("HTTP_SEC_WEBSOCKET_VERSION") == "13"
+            and WEBSOCKET_KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")) is not None
+            and environ.get("CONTENT_LENGTH", "0") == "0"
+            and not environ.get("HTTP_TRANSFER_ENCODING"))
 
 
 class StaticFiles:
     """The application of the page's port: paste's StaticURLParser behind the list of what it may serve."""
 
-    def __init__(self, ws_port, hosts):
-        self.ws_port, self.hosts, self.parser = ws_port, hosts, StaticURLParser(HERE)
+    def __init__(self, doors: Doors, ws_port: int) -> None:
+        self.doors = doors
+        self.ws_port = ws_port
+        self.parser = StaticURLParser(HERE)
 
-    def __call__(self, environ, start_response):
-        path, query = environ["PATH_INFO"], environ["QUERY_STRING"].split("&")
-        host = self.hosts.fullmatch(environ.get("HTTP_HOST", ""))
-        if not host:
-            return answer(environ, start_response, "403 Forbidden", "No such host here; see --allow-host.")
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        host_name = self.doors.our_name(environ.get("HTTP_HOST", ""))
+        path = environ["PATH_INFO"]
+        if not host_name:
+            return answer(environ, start_response, WRONG_HOST)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return answer(environ, start_response, "405 Method Not Allowed", "GET or HEAD.", ("Allow", "GET, HEAD"))
-        port, asked = f"ws={self.ws_port}", [each for each in query if each.startswith("ws=")] or ["ws=9999"]
-        if path == "/" or path == "/graph.html" and asked != [port]:
-            kept = "&".join([port, *(each for each in query if re.fullmatch("points=[0-9]+", each))])
-            return answer(environ, start_response, "302 Found", "See there.", ("Location", f"/graph.html?{kept}"))
-        if path not in FILES or not os.path.isfile(HERE + path):
-            return answer(environ, start_response, "404 Not Found", "No such page here.")
-        request = {name: value for name, value in environ.items() if name[:5] != "HTTP_"}   # paste fails on some
-        tabs = "" if host[1].startswith("[") else f"//{host[1]}:{self.ws_port}"  # a policy cannot name IPv6 addresses
-        policy = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src "
-                  f"ws:{tabs} wss:{tabs}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-        return self.parser(request, lambda status, headers, exc_info=None: start_response(
-            status, [*headers, *HEADERS, ("Content-Security-Policy", policy)], exc_info))
+            return answer(environ, start_response, WRONG_METHOD, ("Allow", "GET, HEAD"))
+        if path == "/" or (path == PAGE and self.names_other_port(environ["QUERY_STRING"])):
+            location = self.page_with_port(environ["QUERY_STRING"])
+            return answer(environ, start_response, Refusal("302 Found", "See there."), ("Location", location))
+        if path not in SERVED_PATHS or not os.path.isfile(HERE + path):
+            return answer(environ, start_response, NOT_SERVED)
+        return self.serve_file(environ, start_response, host_name)
+
+    def names_other_port(self, query: str) -> bool:
+        """Whether the page, opened with this query, would look for its WebSocket at another port than ours."""
+        named = [parameter for parameter in query.split("&") if parameter.startswith("ws=")]
+        return (named or [f"ws={DEFAULT_WS_PORT}"]) != [f"ws={self.ws_port}"]
+
+    def page_with_port(self, query: str) -> str:
+        """The page's address with our WebSocket port, and with the parameters of the view that the query had."""
+        view = [parameter for parameter in query.split("&") if VIEW_PARAMETER.fullmatch(parameter)]
+        return PAGE + "?" + "&".join([f"ws={self.ws_port}", *view])
+
+    def serve_file(self, environ: Environ, start_response: StartResponse, host_name: str) -> Iterable[bytes]:
+        """Has paste serve the file. Of the request's headers it gets none: it fails on some, and needs none."""
+        without_headers = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
+        headers = [*SECURITY_HEADERS, ("Content-Security-Policy", self.content_policy(host_name))]
+
+        def start_with_headers(status: str, found: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [*found, *headers], exc_info)
+        return self.parser(without_headers, start_with_headers)
+
+    def content_policy(self, host_name: str) -> str:
+        """What the page may load: its own scripts, and our WebSocket (Content Security Policy, level 3)."""
+        is_ipv6 = host_name.startswith("[")     # a policy cannot name such an address
+        ours = "" if is_ipv6 else f"//{host_name}:{self.ws_port}"
+        return ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; "
+                f"connect-src ws:{ours} wss:{ours}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
-def answer(environ, start_response, status, text, *headers):
-    """A response of one line of plain text, after which the connection ends."""
-    body = text.encode() + b"\n"
-    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))),
-                            ("Connection", "close"), *HEADERS, *headers])
-    return [body] if environ["REQUEST_METHOD"] != "HEAD" else []
+def answer(environ: Environ, start_response: StartResponse, refusal: Refusal, *headers: tuple[str, str]) -> list[bytes]:
+    """A response of one line of plain text."""
+    body = refusal.text.encode() + b"\n"
+    start_response(refusal.status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))),
+                                    *SECURITY_HEADERS, *headers])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+# ---- Connections: gevent's server and handler, with bounds ----------------------------------------------------------
+
+MAX_REQUEST_BYTES = 32 * 1024
+MAX_REQUEST_SECONDS = 10
+READ_BUFFER_BYTES = 512                     # for each connection; a handshake takes some 500 bytes
+WAITING_CONNECTIONS = 1024                  # that the system keeps until they are accepted
+ACCEPTS_IN_A_ROW = 10                       # then all else gets its turn; gevent's 100 would keep the hub for long
+SEND_BUFFER_BYTES = 128 * 1024              # what the system holds for a slow client
+UNACKNOWLEDGED_MS = 20_000                  # a client that takes no bytes for so long is gone
+SILENT_SECONDS, PROBE_SECONDS = 10, 5       # after so long a client is asked whether it is there, and then so often
+
+SOCKET_OPTIONS = [                          # level, name and value; a system may lack some of them
+    ("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER_BYTES),
+    ("SOL_SOCKET", "SO_KEEPALIVE", 1),
+    ("IPPROTO_TCP", "TCP_KEEPIDLE", SILENT_SECONDS),
+    ("IPPROTO_TCP", "TCP_KEEPINTVL", PROBE_SECONDS),
+    ("IPPROTO_TCP", "TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS),
+    ("IPPROTO_TCP", "TCP_NODELAY", 1),
+]
 
 
 class FairReader(socket.SocketIO):
     """A client's bytes. gevent's recv does not switch while there are any: a flood would have the hub to itself."""
-    left = 0        # bytes that it may send
 
-    def readinto(self, buffer):
-        gevent.sleep(SWITCH)
+    bytes_left: float = 0                   # that the client may send
+
+    def readinto(self, buffer: Any) -> int:
+        let_others_run()
         size = super().readinto(buffer) or 0
-        self.left -= size
-        if self.left < 0:
+        self.bytes_left -= size
+        if self.bytes_left < 0:
             raise ConnectionAbortedError("request too long")
         return size
 
 
 class Handler(WebSocketHandler):
-    """The libraries' handler of a connection, with bounds: a request is short, and done within 10 s."""
-    logger = logging.Logger("geventwebsocket", logging.CRITICAL)
+    """The libraries' handler of a connection, with bounds: one request, which is short and done within 10 s."""
 
-    def __init__(self, connection, address, server):
-        super().__init__(connection, address, server, io.BufferedReader(FairReader(connection, "r"), 512))
+    logger = logging.Logger("geventwebsocket", logging.CRITICAL)    # it would log each refusal
 
-    def handle_one_request(self):
-        self.rfile.raw.left = 32 * 1024     # bytes
-        self.deadline = gevent.Timeout(10, False)
+    def __init__(self, connection: Any, address: Any, server: Server) -> None:
+        self.reader = FairReader(connection, "r")
+        self.deadline = gevent.Timeout(MAX_REQUEST_SECONDS, False)
+        super().__init__(connection, address, server, io.BufferedReader(self.reader, READ_BUFFER_BYTES))
+
+    def handle_one_request(self) -> Any:
+        self.reader.bytes_left = MAX_REQUEST_BYTES
         with self.deadline:
-            return super().handle_one_request()
+            result = super().handle_one_request()
+            return None if result is True else result   # True would mean: and now the next request
+        return None                         # the deadline is over
 
-    def handle_error(self, *error):
+    def run_websocket(self) -> None:
+        """The bounds are those of a request; a WebSocket connection lasts."""
+        self.deadline.close()
+        self.reader.bytes_left = math.inf
+        super().run_websocket()
+
+    def handle_error(self, *error: Any) -> None:
+        """Ends the connection. The library's response of status 500 would wait for a client that does not read."""
         self._log_error(*error)
-        self.close_connection = True        # a response of status 500 would wait for who does not read
+        self.close_connection = True
 
-    def _handle_client_error(self, error):
-        # gevent prints a traceback of what is not a ValueError, also where a client leaves within its headers
-        return None if isinstance(error, OSError) else super()._handle_client_error(ValueError(str(error)))
-
-
-def open_browsers(url):
-    """Opens two windows at the page, from the hub's thread pool: a browser can block."""
-    with contextlib.suppress(webbrowser.Error):
-        browser = webbrowser.get()
-        console = os.path.basename(getattr(browser, "name", "")) in ("www-browser", "links", "elinks", "lynx", "w3m")
-        if not console and all(gevent.get_hub().threadpool.apply(browser.open, (url, 1)) for _ in range(2)):
-            return
-    print(f"No browser window could be opened here: open {url} yourself.", flush=True)
+    def _handle_client_error(self, error: Exception) -> Any:
+        """gevent prints a traceback of what is not a ValueError, also where a client leaves within its headers."""
+        if isinstance(error, OSError):
+            return None
+        return super()._handle_client_error(ValueError(str(error)))
 
 
-def parse_arguments(arguments):
-    parser = argparse.ArgumentParser(prog="zws.py", description="Live points from ZeroMQ to every open browser tab.")
+class Server(WSGIServer):
+    """gevent's HTTP server, with bounds on the connections that are open, and on what a slow one holds."""
+
+    max_accept = ACCEPTS_IN_A_ROW
+
+    def __init__(self, host: str, port: int, max_connections: int) -> None:
+        no_name = {"SERVER_NAME": ""}       # or gevent asks the name server for it
+        super().__init__((host, port), backlog=WAITING_CONNECTIONS, spawn=max_connections, handler_class=Handler,
+                         log=None, error_log=None, environ=no_name)
+
+    def open(self) -> None:
+        """Listens; connections wait until `start`. Raises OSError. Connections inherit the socket's options."""
+        self.init_socket()
+        for level, name, value in SOCKET_OPTIONS:
+            if hasattr(socket, name):
+                self.socket.setsockopt(getattr(socket, level), getattr(socket, name), value)
+
+
+def report_errors_in_one_line(hub: Any) -> None:
+    """Clients that come and go are no errors, and no traceback reaches a user."""
+    out_of_files = ThrottledLog("could not accept a connection {} times")
+
+    def print_exception(context: object, kind: type[BaseException], error: BaseException, traceback: object) -> None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            out_of_files.add("all files are in use")
+        else:
+            log.error("%s: %r", context, error)
+    hub.print_exception = print_exception
+    hub.NOT_ERROR = (*hub.NOT_ERROR, ConnectionError, TimeoutError, gevent.Timeout)
+
+
+# ---- Command line: options, limits of the machine, browsers, and main -----------------------------------------------
+
+MAX_PORT = 65_535
+MAX_HISTORY = 1_000_000
+MAX_TABS = 60_000
+FILES_PER_TAB = 2                           # its socket, and its SUB's event
+SPARE_FILES = 1000                          # for all that is not a tab
+SPARE_SOCKETS = 100                         # of ZeroMQ, for all that is not a tab
+END_SECONDS = 1.0                           # so long the tabs have to answer the close
+LOOPBACK = re.compile(r"127\.|::1$")
+CONSOLE_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m")    # they would take the terminal
+NOBODYS_ADDRESS = ("192.0.2.1", 9)          # for documentation (RFC 5737): nothing is ever sent there
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"zws: {message}; see --help\n")
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """The options. Ends the program with status 2 where they are wrong, with status 1 where a port cannot be."""
+    parser = ArgumentParser(prog="zws.py", description="Live points from ZeroMQ to every open browser tab.",
+                            allow_abbrev=False)
     option = parser.add_argument
     option("--source", choices=("sine", "stdin", "none"), default="sine", help="what it publishes; default: sine")
     option("--no-browser", action="store_true", help="open no browser windows")
     option("--host", default="127.0.0.1", help="where to listen; 0.0.0.0: for other devices too; default: %(default)s")
     option("--http-port", type=int, default=8000, metavar="PORT", help="the page's; 0: any free; default: %(default)s")
-    option("--ws-port", type=int, default=9999, metavar="PORT", help="the tabs'; 0: any free; default: %(default)s")
+    option("--ws-port", type=int, default=DEFAULT_WS_PORT, metavar="PORT",
+           help="the tabs'; 0: any free; default: %(default)s")
     option("--zmq", default="tcp://127.0.0.1:5000", metavar="ENDPOINT", help="for publishers; default: %(default)s")
     option("--history", type=int, default=100, metavar="N", help="points kept of each label; default: %(default)s")
     option("--allow-host", action="append", default=[], metavar="NAME", help="one more name of this server; repeatable")
     option("--upstream", action="append", default=[], metavar="ENDPOINT", help="take another node's points; repeatable")
     option("--republish", metavar="ENDPOINT", help="publish all points there, for other nodes")
     option("--verbose", action="store_true", help="log every tab that comes or goes")
+    option("--send", metavar="ENDPOINT", help="serve nothing: send the lines of standard input to a running server")
     options = parser.parse_args(arguments)
-    if not 0 <= options.history <= 1_000_000 or not options.host:
-        parser.error("argument --history: not a number of points" if options.host else "argument --host: empty")
+    if not options.host:
+        parser.error("argument --host: empty")
+    if not 0 <= options.history <= MAX_HISTORY:
+        parser.error(f"argument --history: not a number from 0 to {MAX_HISTORY}")
+    given = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+    others = [name for name in given if name not in ("--send", "--verbose")]
+    if options.send is not None and others:
+        parser.error(f"argument --send: it serves nothing, so it goes without {others[0]}")
+    check_ports(options)
     return options
 
 
-def main(arguments=None):
-    """Starts the relay, both servers, a producer and the browsers; ends them on Ctrl-C or SIGTERM."""
-    options = parse_arguments(arguments)
-    logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if options.verbose else logging.INFO)
-    for path in FILES:
+def check_ports(options: argparse.Namespace) -> None:
+    """Ends the program where a port cannot be. ZeroMQ would take one beyond 65535 for another one, without a word."""
+    for port in (options.http_port, options.ws_port):
+        if not 0 <= port <= MAX_PORT:
+            sys.exit(f"zws: there is no port {port}")
+    if options.http_port == options.ws_port != 0:
+        sys.exit(f"zws: --http-port and --ws-port are both {options.ws_port}")
+    for endpoint in (options.zmq, options.republish, options.send, *options.upstream):
+        port_of_endpoint = re.search(r":([0-9]+)$", endpoint or "")
+        if port_of_endpoint and int(port_of_endpoint[1]) > MAX_PORT:
+            sys.exit(f"zws: there is no port {port_of_endpoint[1]}: {endpoint}")
+
+
+def check_files() -> None:
+    """Ends the program where a file of the page is missing."""
+    for path in SERVED_PATHS:
         if not os.path.isfile(HERE + path):
-            sys.exit(f"zws: {path[1:]} is missing" + ("; run: npm ci --prefix flot" if "flot" in path else ""))
-    hub, stop = gevent.get_hub(), gevent.event.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, stop.set)
-    hub.NOT_ERROR = (*hub.NOT_ERROR, ConnectionError, TimeoutError, gevent.Timeout)     # clients come and go
-    hub.print_exception = lambda context, kind, error, traceback: log.error("%s: %r", context, error)
+            remedy = "; run: npm ci --prefix flot" if "flot" in path else ""
+            sys.exit(f"zws: {path[1:]} is missing{remedy}")
 
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    spare = min(1000, files // 2)           # for all that is not a tab; a tab takes two, its socket and its SUB's event
-    max_tabs = min((files - spare) // 2, 60_000)
-    context = zmq.green.Context()
-    context.set(zmq.MAX_SOCKETS, max_tabs + 100)
-    context.set(zmq.IPV6, any("[" in (end or "") for end in (options.zmq, options.republish, *options.upstream)))
-    pages, tabs = (WSGIServer((options.host, port), backlog=1024, spawn=spawn, handler_class=Handler, log=None,
-                              error_log=None, environ={"SERVER_NAME": ""})    # or pywsgi asks the name server for it
-                   for port, spawn in ((options.http_port, spare // 2), (options.ws_port, max_tabs + spare // 4)))
-    host = f"[{options.host}]" if ":" in options.host else options.host
+
+def raise_file_limit() -> int:
+    """Lets this process open as many files as it may, and as all tabs need; returns how many these are."""
+    wanted = MAX_TABS * FILES_PER_TAB + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        if hard != resource.RLIM_INFINITY:
+            wanted = min(wanted, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):       # macOS has a limit of its own below an infinite one
+            return soft
+    return wanted
+
+
+@contextlib.contextmanager
+def opening(place: str) -> Iterator[None]:
+    """Ends the program with one line where a place cannot be opened."""
     try:
-        where = "a ZeroMQ socket"
-        relay = Relay(context, options)
-        where = f"{host}:{options.http_port}"
-        pages.init_socket()
-        where = f"{host}:{options.ws_port}"
-        tabs.init_socket()
-    except (OSError, OverflowError, UnicodeError, zmq.ZMQError) as error:
-        sys.exit(f"zws: cannot open {where}: " + str(getattr(error, "strerror", None) or error).partition(": (")[0])
-    for server in (pages, tabs):
-        server.max_accept = 10              # at a time; 100, gevent's default, keep the hub for long
-        # What connections inherit: little is held for a slow one; one that takes no bytes for 20 s, or is silent, ends.
-        for name, value in {"SO_SNDBUF": 128 * 1024, "SO_KEEPALIVE": 1, "TCP_NODELAY": 1, "TCP_USER_TIMEOUT": 20_000,
-                            "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5}.items():
-            if hasattr(socket, name):
-                level = socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP
-                server.socket.setsockopt(level, getattr(socket, name), value)
-    http_port, ws_port = pages.address[1], tabs.address[1]
-    # A page that came by another name was brought here by somebody else's name server (DNS rebinding).
-    names = "|".join(map(re.escape, ["localhost", "127.0.0.1", "[::1]", host, *filter(None, options.allow_host)]))
-    page = {80: f"http://({names})", 443: f"https://({names})"}.get(http_port, f"https?://({names}):{http_port}")
-    if not re.match(r"127\.|::1$", pages.address[0]):   # beyond loopback any address is a name of this machine
-        names += r"|[0-9]+(?:\.[0-9]+){3}|\[[0-9a-f:.]+\]"
-    hosts, origins = re.compile(f"({names})(:[0-9]{{1,5}})?", re.I), re.compile(f"{page}|no browser", re.I)
-    app = WebSocketApp(relay, max_tabs, hosts, origins)
-    pages.application, tabs.application = StaticFiles(ws_port, hosts), app
-    pages.pre_start_hook = lambda handler: True     # where it is true, gevent-websocket does not upgrade
-    tabs.pre_start_hook = lambda handler: app.refusal(handler.environ)
-    pages.start()
-    tabs.start()
-    gevent.spawn(relay.run)
+        yield
+    except (OSError, UnicodeError, zmq.ZMQError) as error:
+        sys.exit(f"zws: cannot open {place}: {explain(error)}")
 
-    name = "localhost" if options.host in ("127.0.0.1", "0.0.0.0") else "[::1]" if options.host == "::" else host
-    url = f"http://{name}:{http_port}/graph.html"
-    print(f"Graph:   {url}\nPublish: JSON points to {relay.endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
-    if options.source != "none":
-        gevent.spawn(zmq_producer if options.source == "sine" else stdin_producer, context, relay.endpoint)
-    if not options.no_browser:
-        gevent.spawn(open_browsers, url)
-    stop.wait()
-    pages.close()
-    tabs.close()
+
+def explain(error: Exception) -> str:
+    """The system's words for an error; gevent puts the address behind them once more."""
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno or 0)
+    return str(getattr(error, "strerror", None) or error)
+
+
+def plan_connections(max_files: int) -> tuple[int, int, int]:
+    """How many tabs there can be, and how many connections at each of the two ports, so that the files suffice."""
+    spare_files = min(SPARE_FILES, max_files // 2)
+    max_tabs = min(MAX_TABS, (max_files - spare_files) // FILES_PER_TAB)
+    max_page_connections = spare_files // 2
+    max_ws_connections = max_tabs + spare_files // 4        # more than tabs: who gets none is told so
+    return max_tabs, max_page_connections, max_ws_connections
+
+
+def new_context(options: argparse.Namespace, max_tabs: int) -> zmq.green.Context:
+    """The ZeroMQ context of all sockets, with room for a SUB for each tab."""
+    context = zmq.green.Context()
+    context.set(zmq.MAX_SOCKETS, max_tabs + SPARE_SOCKETS)
+    endpoints = (options.zmq, options.republish or "", *options.upstream)
+    context.set(zmq.IPV6, any("[" in endpoint for endpoint in endpoints))
+    return context
+
+
+def url_host(host: str) -> str:
+    """A host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def page_url(host: str, port: int) -> str:
+    """Where a browser on this machine finds the page."""
+    if host in ("127.0.0.1", "0.0.0.0"):
+        host = "localhost"
+    elif host == "::":
+        host = "::1"
+    return f"http://{url_host(host)}:{port}{PAGE}"
+
+
+def own_address() -> str | None:
+    """The IPv4 address by which other devices reach this machine; None if there is no network.
+
+    To connect a UDP socket sends nothing: the system only chooses the address from which it would.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(NOBODYS_ADDRESS)
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def print_banner(options: argparse.Namespace, page: str, page_port: int, endpoint: str) -> None:
+    """Says where to look, where to publish and how to stop."""
+    print(f"Graph:   {page}")
+    address = own_address() if options.host in ("0.0.0.0", "::") else None
+    if address:
+        print(f"Devices: http://{address}:{page_port}{PAGE}")
+    print(f"Publish: JSON points to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
+
+
+def open_browsers(url: str) -> None:
+    """Opens two windows at the page, from the hub's thread pool: a browser can block."""
+    in_thread = gevent.get_hub().threadpool.apply
+    with contextlib.suppress(webbrowser.Error):
+        browser = webbrowser.get()
+        name = os.path.basename(getattr(browser, "name", ""))
+        opens_window = name not in CONSOLE_BROWSERS
+        if opens_window and in_thread(browser.open, (url, 1)) and in_thread(browser.open, (url, 1)):
+            return
+    print(f"No browser window could be opened here: open {url} yourself.", flush=True)
+
+
+def spawn_part(end: gevent.event.AsyncResult, name: str, part: Callable[..., None], *arguments: Any) -> None:
+    """Starts a part of the server as a greenlet. If it fails, all ends with status 1: nothing works without it."""
+    def run() -> None:
+        try:
+            part(*arguments)
+        except Exception as error:
+            log.error("the %s has failed: %r", name, error)
+            end.set(1)
+    gevent.spawn(run)
+
+
+def send_lines(endpoint: str) -> None:
+    """Sends the lines of standard input to a running server, and returns when all of them are sent."""
+    context = zmq.green.Context()
+    context.set(zmq.IPV6, "[" in endpoint)
+    publisher = LinePublisher(context)
+    with opening(endpoint):
+        connect_and_watch(publisher.socket, "server", endpoint)
+    publish_lines(publisher)
+    publisher.socket.close()
+    gevent.get_hub().threadpool.apply(context.term)     # waits until everything is sent; in a thread, for Ctrl-C
+
+
+def end_tabs(relay: Relay) -> None:
+    """Tells every tab that the server ends, and waits a little until they have answered."""
     for tab in relay.tabs:
-        with contextlib.suppress(OSError):
-            tab.close(1001, b"server stopped")
-    with gevent.Timeout(1, False):
+        tab.close(Ending(GOING_AWAY, "server stopped"))
+    with gevent.Timeout(END_SECONDS, False):
         while relay.tabs:
             gevent.sleep(0.02)
-    os._exit(0)                         # a thread may still wait for a line or a browser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Makes the parts, opens the ports, starts everything, waits for the end, and ends it."""
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if options.verbose else logging.INFO)
+    end = gevent.event.AsyncResult()        # the exit status
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(signal_number, os._exit if options.send else end.set, 0)
+    if options.send:
+        return send_lines(options.send)
+    check_files()
+    report_errors_in_one_line(gevent.get_hub())
+
+    max_tabs, max_page_connections, max_ws_connections = plan_connections(raise_file_limit())
+    context = new_context(options, max_tabs)
+    relay = Relay(context, options.history)
+    pages = Server(options.host, options.http_port, max_page_connections)
+    sockets = Server(options.host, options.ws_port, max_ws_connections)
+    with opening(options.zmq):
+        relay.listen(options.zmq)
+    for endpoint in options.upstream:
+        with opening(endpoint):
+            relay.connect(endpoint)
+    if options.republish:
+        with opening(options.republish):
+            relay.republish(options.republish)
+    with opening(f"{url_host(options.host)}:{options.http_port}"):
+        pages.open()
+    with opening(f"{url_host(options.host)}:{options.ws_port}"):
+        sockets.open()
+
+    beyond_loopback = not LOOPBACK.match(pages.address[0])
+    names = ["localhost", "127.0.0.1", "[::1]", url_host(options.host), *options.allow_host]
+    doors = Doors(names, pages.server_port, beyond_loopback)
+    pages.application = StaticFiles(doors, sockets.server_port)
+    sockets.application = WebSocketApp(relay, doors, max_tabs)
+    pages.pre_start_hook = lambda handler: True     # where it is true, the library does not upgrade to WebSocket
+    sockets.pre_start_hook = sockets.application.refuses
+
+    pages.start()
+    sockets.start()
+    for sub, take in relay.sources:
+        spawn_part(end, "relay", relay.run, sub, take)
+    url = page_url(options.host, pages.server_port)
+    print_banner(options, url, pages.server_port, relay.endpoint)
+    if options.source == "sine":
+        spawn_part(end, "sine wave", zmq_producer, context, relay.endpoint)
+    if options.source == "stdin":
+        spawn_part(end, "reader of standard input", stdin_producer, context, relay.endpoint)
+    if not options.no_browser:
+        gevent.spawn(open_browsers, url)
+
+    status = end.get()
+    pages.close()
+    sockets.close()
+    end_tabs(relay)
+    os._exit(status)                        # a thread may still wait for a line or a browser
 
 
 if __name__ == "__main__":

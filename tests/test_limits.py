@@ -201,28 +201,23 @@ while True: publisher.send(b'{{"y":1}}')"""
 # Faults
 
 BREAK = """
-class Broken:
-    def __init__(self, whole):
-        self.whole = whole
-    def __getattr__(self, name):
-        if name == "{place}":
-            raise RuntimeError("boom")
-        return getattr(self.whole, name)
-def broken_init(tab, ws, relay, init=zws.Tab.__init__):
-    if "{place}" == "init" and ws.path == "/broken":
-        raise RuntimeError("boom")
-    init(tab, ws, relay)
-    if ws.path == "/broken":
-        tab.socket, tab.sub = Broken(tab.socket), Broken(tab.sub)
-def broken_read(tab, read=zws.Tab.read):
-    if "{place}" == "read" and tab.ws.path == "/broken":
-        raise RuntimeError("boom")
+def boom(*_):
+    raise RuntimeError("boom")
+def broken_init(tab, ws, *more, init=zws.Tab.__init__):
+    if ws.path == "/broken" and "{place}" == "init":
+        boom()
+    init(tab, ws, *more)
+    if ws.path == "/broken" and "{place}" in ("send", "receive_batch"):
+        tab.{place} = boom
+def broken_read(tab, read=zws.Tab.read_frame):
+    if tab.ws.path == "/broken" and "{place}" == "read_frame":
+        boom()
     return read(tab)
-zws.Tab.__init__, zws.Tab.read = broken_init, broken_read
+zws.Tab.__init__, zws.Tab.read_frame = broken_init, broken_read
 """
 
 
-@pytest.mark.parametrize("place", ["init", "read", "_sock", "recv"])    # _sock: sending; recv: of its SUB
+@pytest.mark.parametrize("place", ["init", "read_frame", "send", "receive_batch"])
 def test_an_exception_in_one_tabs_path_closes_that_tab_alone_and_is_one_line(zws, publish, place):
     server = zws("--source", "none", "--history", 0, program=program(BREAK.format(place=place)))
     send, long = publish(server), 10**300

@@ -196,7 +196,7 @@ def test_bad_messages_between_good_ones_reach_no_tab_and_are_logged_once_in_ten_
         wait_until(lambda: server.stderr.count("\n") == 2, 20)
     assert time.monotonic() - start > 8
     lines = server.stderr.splitlines()
-    assert [int(re.search("dropped ([0-9]+):", line)[1]) for line in lines] == [1, len(BAD)]    # type: ignore[index]
+    assert [int(re.search("dropped ([0-9]+) messages:", line)[1]) for line in lines] == [1, len(BAD)]    # type: ignore[index]
     counts = Counter(reason(message) for message, _ in BAD.values())
     assert all(f"{why} ({count})" in lines[1] for why, count in counts.items())
 

@@ -188,8 +188,9 @@ def test_a_pong_never_lands_inside_a_half_sent_frame_and_no_point_follows_the_cl
     with server.raw(receive_buffer=4096) as connection, server.raw() as witness:
         for number in range(6000):
             send({"x": number, "y": long})
-        end = b'"x":5999,"y":%d}' % long
-        wait_until(lambda: witness.recv(1 << 18).endswith(end))
+            if number % 500 == 499:     # the other tab takes them all
+                end = b'"x":%d,"y":%d}' % (number, long)
+                wait_until(lambda end=end: witness.recv(1 << 18).endswith(end))
         data = b""
         for number in range(50):    # now its socket is full, but for what it reads here
             data += connection.recv(5000)
@@ -292,7 +293,6 @@ def test_a_client_that_does_not_finish_its_request_is_dropped_after_10_seconds(q
         "half a body": (quiet.http_port, post + "Content-Length: 9\r\n\r\nx"),
         "half a body for the WebSocket": (quiet.ws_port, get + "Content-Length: 9\r\n\r\nx"),
         "half a chunk": (quiet.http_port, post + "Transfer-Encoding: chunked\r\n\r\n9\r\nx"),
-        "no second request": (quiet.http_port, get.replace("/", "/graph.js", 1) + "\r\n"),
         "byte by byte": (quiet.ws_port, "")}
     with quiet.raw() as tab:
         waiting = {name: quiet.raw(False, port) for name, (port, _) in starts.items()}
