@@ -1,10 +1,14 @@
 """A tree of nodes: --republish and --upstream pass every point on, exactly once, also through restarts and loops."""
 import contextlib
+import itertools
 import json
+import re
 import socket
+import threading
 import time
 
 import pytest
+import zmq
 from conftest import wait_until
 
 
@@ -156,20 +160,151 @@ def test_a_node_with_two_ways_to_the_root_shows_every_point_once(zws, publish):
         assert [number for number in numbers(tab, 499) if number >= 0] == list(range(500))
         with pytest.raises(TimeoutError):
             tab.recv(0.3)
+    assert "missed" not in leaf.stderr
 
 
-def test_an_upstream_is_trusted_no_more_than_a_publisher(zws, publish):
-    node = zws("--source", "none")
-    send = publish(node)
-    stamp = b"\0zws" + b"8 bytes!"
+def stamped(name, number, point):
+    """A point as it goes from node to node: with the name of the node where it came in, and its number there."""
+    return [b"\0zws" + name + number.to_bytes(8, "big"), point]
+
+
+@pytest.fixture
+def fake_upstream(zws):
+    """A node, and a function that sends it messages as an upstream would; the node has taken all it sent so far."""
+    with zmq.Context() as context, context.socket(zmq.XPUB) as upstream:
+        upstream.linger = 0
+        port = upstream.bind_to_random_port("tcp://127.0.0.1")
+        node = zws("--source", "none", "--upstream", f"tcp://127.0.0.1:{port}")
+        assert upstream.poll(10000), "no subscriber"
+        upstream.recv()
+        yield node, upstream.send_multipart
+
+
+def test_an_upstream_is_trusted_no_more_than_a_publisher(fake_upstream):
+    node, send = fake_upstream
+    name = b"8 bytes!"
     with node.connect() as tab:
-        send(stamp + (1).to_bytes(8, "big"), b'{"y": NaN}')
-        send(stamp + (2).to_bytes(8, "big"), b'{"y": 2, "label": "' + b"x" * 65 + b'"}')
-        send(stamp + (3).to_bytes(8, "big"), b'{"y": 3, "more": 1}')
-        send(stamp + (3).to_bytes(8, "big"), b'{"y": 4}')
-        send(stamp + (5).to_bytes(8, "big"), b'{"y": 5}')
+        send(stamped(name, 1, b'{"y": NaN}'))
+        send(stamped(name, 2, b'{"y": 2, "label": "' + b"x" * 65 + b'"}'))
+        send(stamped(name, 3, b'{"y": 3, "more": 1}'))
+        send(stamped(name, 3, b'{"y": 4}'))
+        send(stamped(name, 2, b'{"y": 4}'))
+        send(stamped(name, 4, b'{"y": 4}')[1:])             # no stamp
+        send([b"\0zws" + name, b'{"y": 4}'])                # half a stamp
+        send([*stamped(name, 4, b'{"y": 4}'), b'{"y": 4}'])  # a part too many
+        send([b""] * 10_000)
+        send(stamped(name, 5, b'{"y": 5}'))
         assert numbers(tab, 5) == [3, 5]
     wait_until(lambda: "dropped" in node.stderr)
+
+
+def test_a_stamp_of_a_publisher_means_nothing(zws, publish):
+    node = zws("--source", "none")
+    send = publish(node)
+    with node.connect() as tab:
+        for number in (3, 3, 2, 2 ** 64 - 1, 1):
+            send(*stamped(b"8 bytes!", number, b'{"y": %d}' % (number % 10)))
+        assert [json.loads(tab.recv(5))["y"] for _ in range(5)] == [3, 3, 2, 5, 1]
+
+
+class Link:
+    """A way to a port that can be cut and mended: a small TCP proxy."""
+
+    def __init__(self, endpoint):
+        self.target = int(endpoint.rpartition(":")[2])
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = self.listener.getsockname()
+        self.endpoint = f"tcp://127.0.0.1:{self.address[1]}"
+        self.pairs: list[socket.socket] = []
+        self.start()
+
+    def start(self):
+        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+
+    def accept(self, listener):
+        with contextlib.suppress(OSError):
+            while True:
+                near = listener.accept()[0]
+                far = socket.create_connection(("127.0.0.1", self.target))
+                self.pairs += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=self.copy, args=pair, daemon=True).start()
+
+    def copy(self, source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def cut(self):
+        for each in (self.listener, *self.pairs):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self.pairs.clear()
+
+    def mend(self):
+        self.listener = socket.create_server(self.address)
+        self.start()
+
+
+def missed(node):
+    """How many points the node says it missed, line by line."""
+    return [int(count) for count in re.findall(r"missed (\d+) points", node.stderr)]
+
+
+def test_a_leaf_says_how_many_points_it_missed_while_the_link_was_down(zws, publish, connections):
+    republish = free_endpoint()
+    root = zws("--source", "none", "--republish", republish)
+    link = Link(republish)
+    connections.callback(link.cut)
+    leaf = zws("--source", "none", "--upstream", link.endpoint)
+    send, count = publish(root), itertools.count(1)
+    tab = connections.enter_context(leaf.connect(max_queue=None))
+    lost = 0
+
+    def next_that_comes():
+        """Sends points until one comes, and returns its number."""
+        while True:
+            send({"y": next(count)})
+            with contextlib.suppress(TimeoutError):
+                return json.loads(tab.recv(0.1))["y"]
+
+    next_that_comes()
+    for while_cut in (20, 1):       # the second is within 10 seconds of the first line
+        send({"y": (last := next(count))})
+        numbers(tab, last)
+        link.cut()
+        for _ in range(while_cut):
+            send({"y": next(count)})
+        with root.connect() as own:
+            numbers(own, last + while_cut)      # the root has taken them
+        link.mend()
+        lost += next_that_comes() - last - 1
+        wait_until(lambda: missed(leaf))
+    assert len(missed(leaf)) == 1
+    wait_until(lambda: sum(missed(leaf)) == lost, 12)
+    assert "missed" not in root.stderr
+
+
+def test_who_comes_late_or_finds_a_new_root_has_missed_nothing_that_it_could_know_of(zws, publish):
+    ports = "--source", "none", "--republish", free_endpoint(), "--zmq", free_endpoint()
+    root = zws(*ports)
+    send = publish(root)
+    with root.connect() as tab:
+        for number in range(10):
+            send({"y": number})
+        numbers(tab, 9)
+    leaf = zws("--source", "none", "--upstream", ports[3])
+    with leaf.connect() as tab:
+        until_it_arrives(lambda: send({"y": 10}), tab, 10)
+        root.stop()
+        root = zws(*ports)
+        send = publish(root)
+        for number in range(20):
+            send({"y": number})
+        until_it_arrives(lambda: send({"y": 11}), tab, 11)
+    assert "missed" not in leaf.stderr
 
 
 def test_a_bad_upstream_or_republish_endpoint_is_named_in_one_line():

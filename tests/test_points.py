@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import wait_until
+from conftest import ROOT, wait_until
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -289,3 +289,84 @@ def test_the_points_of_64_labels_arrive_and_those_of_more_are_dropped_with_a_rea
         send({"y": 68, "label": "label 63"})
         assert values(tab, 66) == [*range(64), 67, 68]
     wait_until(lambda: "64 labels" in server.stderr)
+
+
+def with_silence(seconds):
+    """zws.py with another time after which a label may lose its place."""
+    return "-c", (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import zws; assert zws.LABEL_SILENCE_SECONDS == 60\n"
+                  f"zws.LABEL_SILENCE_SECONDS = {seconds}; zws.main()")
+
+
+def history(server, count):
+    """The labels of the points that a new tab gets, in their order."""
+    with server.connect() as tab:
+        return [strict_json(tab.recv(10))["label"] for _ in range(count)]
+
+
+def test_a_65th_label_takes_the_place_of_the_one_that_has_been_silent_longest(zws, publish):
+    server = zws("--source", "none", program=with_silence(0.5))
+    send = publish(server)
+    with server.connect() as tab:
+        for number in range(64):
+            send({"y": number, "label": f"label {number}"})
+            send({"y": number, "label": f"label {number}"})
+        values(tab, 128)
+        time.sleep(0.6)     # the silence itself
+        for number in range(32):
+            send({"y": number, "label": f"label {number}"})
+        for name in ("new a", "new b", "label 32", "new a"):    # in the places of 32, 33 and 34
+            send({"y": 1, "label": name})
+        assert len(values(tab, 36)) == 36
+        kept = [f"label {number}" for number in range(35, 64) for _ in range(2)]
+        kept += [f"label {number}" for number in range(32) for _ in range(3)]
+        assert history(server, len(kept) + 4) == [*kept, "new b", "label 32", "new a", "new a"]
+    assert server.stderr == ""
+
+
+def test_while_all_labels_are_in_use_a_65th_is_dropped_and_later_it_is_taken(zws, publish):
+    server = zws("--source", "none", program=with_silence(1))
+    send = publish(server)
+    with server.connect() as tab:
+        for number in range(64):
+            send({"y": number, "label": f"label {number}"})
+        send({"y": 64, "label": "one more"})
+        send({"y": 65, "label": "label 0"})
+        assert values(tab, 65) == [*range(64), 65]
+        wait_until(lambda: "64 labels" in server.stderr)
+        time.sleep(1.1)     # the silence itself
+        send({"y": 66, "label": "one more"})
+        assert values(tab, 1) == [66]
+        assert history(server, 65) == [f"label {number}" for number in range(2, 64)] + ["label 0"] * 2 + ["one more"]
+
+
+@pytest.mark.parametrize("silence", [60, 0.01])
+def test_a_flood_of_random_labels_harms_neither_memory_nor_the_labels_in_use(zws, publish, silence):
+    server = zws("--source", "none", program=with_silence(silence))
+    send = publish(server)
+    used: dict[str, list[int]] = {f"used {number}": [] for number in range(10)}
+    others = set()
+    with server.connect(max_queue=None) as tab:
+        for label in used:
+            for number in range(100):
+                send({"x": number, "y": -1, "label": label})
+        values(tab, 1000)
+        memory = server.memory()
+        for number in range(20_000):
+            send({"x": number, "y": 0, "label": f"{number:x}".rjust(64, "🎈")})
+            if number % 4 == 0:     # each of them is heard again before 54 others are
+                send({"x": number, "y": number, "label": f"used {number // 4 % 10}"})
+        send({"x": 0, "y": -2, "label": "used 0"})
+        while (point := strict_json(tab.recv(10)))["y"] != -2:
+            if point["label"] in used:
+                used[point["label"]].append(point["y"])
+            else:
+                others.add(point["label"])
+        assert server.memory() - memory < 10 * KIB
+    for place, got in enumerate(used.values()):
+        assert got == list(range(4 * place, 20_000, 40))
+    assert len(others) == 54 if silence == 60 else len(others) > 54
+    seen: Counter[str] = Counter()
+    with server.connect() as tab:
+        while (point := strict_json(tab.recv(10)))["y"] != -2:
+            seen[point["label"]] += 1
+    assert len(seen) == 64 and all(seen[label] >= 99 for label in used)
