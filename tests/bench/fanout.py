@@ -489,18 +489,19 @@ def median(rows):
 
 
 def print_ratios(rows, columns):
-    """Of every zws.py to each other server, round by round; then the median of the rounds."""
+    """Of zws, and of every other zws.py, to each peer (and to zws): the median of the rounds' ratios."""
     for (name, *case), own in rows.items():
         for (other, *other_case), others in rows.items():
-            if name == other or case != other_case or not (name == "zws" or name.endswith(".py")):
+            if name == other or case != other_case or other.endswith(".py") or not (
+                    name == "zws" or name.endswith(".py")):
                 continue
             rounds = [(a, b) for a, b in zip(own, others, strict=True) if "failed" not in a and "failed" not in b]
-            text = f"{name} / {other}"
-            text = f"{text:<32}{'x'.join(map(str, case)):<10}"
+            text = f"{name[-18:]:<18} / {other:<12}{'x'.join(map(str, case)):<10}"
             for column in columns:
-                ratios = [a[column] / b[column] for a, b in rounds if b[column]]
-                text += f"  {column.split()[0]} {statistics.median(ratios):.2f}" if ratios else ""
-                text += f" ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
+                ratios = [a[column] / b[column] for a, b in rounds if 0 < b[column] < math.inf]
+                if ratios:
+                    text += (f"{column:>10} {statistics.median(ratios):.2f}"
+                             f" ({min(ratios):.2f} to {max(ratios):.2f})")
             print(text)
 
 
