@@ -4,6 +4,7 @@
     python tests/bench/fanout.py                                    # all servers and cases: about ten minutes
     python tests/bench/fanout.py --servers zws,websockets --cases 4000x10 --repeat 3
     python tests/bench/fanout.py --servers zws --cases 9000x0       # idle tabs: see the server's CPU %
+    python tests/bench/fanout.py --servers zws,aiohttp,picows --storm 8000 --repeat 5
 
 The peers come from `pip install -r tests/bench/requirements.txt` and `npm ci --ignore-scripts --prefix
 tests/bench`; one that is not installed is skipped. Linux, two cores: core 1 is the server's alone, core 0 is
@@ -18,8 +19,26 @@ points flow, and 1.5 s later the measured interval begins. The columns:
     KiB/tab     growth of the server's resident memory, from before the tabs joined to the interval's end
     µs/frame    the server's CPU time (user and system, all threads) per delivered frame
     CPU %       the same, of one core
+
+With --storm, 500 tabs (--there) are connected and get 10 points/s when 8,000 more arrive at once, as browsers do after
+a server has been started again: all connect without waiting for each other, and none tries twice. A tab is in when it
+has read the 101 and then a point that was published after that: so it has joined the live stream, and a history, which
+only some servers send, makes nobody faster. The storm lasts until every tab is in or has failed, 60 s at the most.
+
+    all in, half  seconds from the first connect until all, or half of them, were in
+    in            how many came in; what became of the others is said at the end of the row
+    lost          points missing from a tab's first one to the last one published, of all tabs that are in
+    p50 to max    ms from the publisher's clock to the read, of the tabs that were there before: all points that were
+                  published during the storm
+    CPU s         the server's CPU time during the storm
+    overflows     times that the kernel dropped a SYN or ACK because a listen queue was full (TcpExt ListenOverflows)
+    load %        CPU time of the tabs and the publisher, of their core, during the storm
+
+With --repeat, ratios follow the medians: each is taken within a round, where the two ran one after the other, and the
+ratio shown is the median of the rounds'.
 """
 import argparse
+import collections
 import contextlib
 import gc
 import math
@@ -46,6 +65,8 @@ WARM_UP, TAIL = 1.55, 0.25  # seconds of points before and after the interval, w
 PATIENCE = 2                # seconds after the last point: what has not arrived by then is lost
 DISTURBED = 0.1             # of a core taken by others: then the row says so
 SAMPLE = 100                # tabs whose frames are decoded
+STORM_RATE = 10             # points/s
+STORM_SECONDS = 60          # who is not in by then does not get in
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="    # RFC 6455's own example
 
 
@@ -140,10 +161,19 @@ def busy(core):
 
 # ---- tabs ----
 
+def request(port):
+    return (f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode()
+
+
+def accepted(answer):
+    return answer.startswith(b"HTTP/1.1 101 ") and ACCEPT in answer
+
+
 class Tabs:
     """All tabs of a run. Counts the bytes that they get; keeps them, with the time of the read, for a sample."""
 
-    def __init__(self, port, count):
+    def __init__(self, port, count, sample=SAMPLE):
         self.poller = select.epoll()
         self.buffer = memoryview(bytearray(512 * 1024))
         self.bytes = 0
@@ -151,19 +181,19 @@ class Tabs:
         while len(self.sockets) < count:
             self.join(port, min(100, count - len(self.sockets)))
         self.receive = {tab.fileno(): tab.recv_into for tab in self.sockets}
-        self.kept: dict[int, list] = {tab.fileno(): [] for tab in self.sockets[::math.ceil(count / SAMPLE)]}
+        self.kept: dict[int, list] = {tab.fileno(): [] for tab in self.sockets[::math.ceil(count / sample)]}
+        self.ended: dict[int, str] = {}         # by file: why nothing more will come
 
     def join(self, port, count):
         joining = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(count)]
         self.sockets += joining
         for tab in joining:
-            tab.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+            tab.sendall(request(port))
         for tab in joining:
             answer = part = tab.recv(4096)
             while part and not answer.endswith(b"\r\n\r\n"):
                 answer += (part := tab.recv(4096))
-            if not answer.startswith(b"HTTP/1.1 101 ") or ACCEPT not in answer:
+            if not accepted(answer):
                 raise RuntimeError(f"refused a tab: {answer[:60]!r}")
             tab.setblocking(False)
             self.poller.register(tab.fileno(), select.EPOLLIN | select.EPOLLET)
@@ -171,43 +201,51 @@ class Tabs:
     def read(self, seconds, enough=math.inf):
         """Reads for so long, or until the tabs have had so many bytes in all."""
         end = time.monotonic() + seconds
-        receive, kept, buffer = self.receive, self.kept, self.buffer
         while self.bytes < enough and (left := end - time.monotonic()) > 0:
-            for file, _ in self.poller.poll(left, 1000):
-                got = len(buffer)
-                while got == len(buffer):       # edge-triggered: where the buffer is full, there may be more
-                    try:
-                        got = receive[file](buffer)
-                    except BlockingIOError:
-                        break
-                    except ConnectionError:
-                        got = 0
-                    self.bytes += got
-                    if file in kept:
-                        kept[file].append((time.time(), bytes(buffer[:got])))
-                    if not got:                 # the server has closed it: the rest will be lost
-                        self.poller.unregister(file)
+            for file, event in self.poller.poll(left, 1000):
+                self.take(file, event)
+
+    def take(self, file, event):
+        got = len(self.buffer)
+        while got == len(self.buffer):          # edge-triggered: where the buffer is full, there may be more
+            try:
+                got = self.receive[file](self.buffer)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self.end(file, type(error).__name__)
+                break
+            self.bytes += got
+            if file in self.kept:
+                self.kept[file].append((time.time(), bytes(self.buffer[:got])))
+            if not got:                         # the server has closed it: the rest will be lost
+                self.end(file, "closed")
+
+    def end(self, file, reason):
+        self.ended[file] = reason
+        self.poller.unregister(file)
+
+    def points(self, file):
+        """What a tab that is kept has read, as points: the time of the read, x, and the sequence number.
+
+        Raises RuntimeError where it is not whole frames of points in their order.
+        """
+        rest, last = b"", -1
+        for moment, data in self.kept[file]:
+            frames = FRAME.findall(rest + data)
+            rest = (rest + data)[len(frames) * FRAME_BYTES:]
+            if len(rest) >= FRAME_BYTES:
+                raise RuntimeError(f"sent something else than the points: {data[:60]!r}")
+            for x, digits in frames:
+                if (sequence := int(digits)) <= last:
+                    raise RuntimeError("sent points out of order")
+                last = sequence
+                yield moment, float(x), sequence
 
     def latencies(self, start, end):
-        """Milliseconds from the publisher's clock to the read, sorted, of the frames that the sample read in this time.
-
-        Raises RuntimeError where what a tab got is not whole frames of points in their order.
-        """
-        found = []
-        for reads in self.kept.values():
-            rest, last = b"", -1
-            for moment, data in reads:
-                frames = FRAME.findall(rest + data)
-                rest = (rest + data)[len(frames) * FRAME_BYTES:]
-                if len(rest) >= FRAME_BYTES:
-                    raise RuntimeError(f"sent something else than the points: {data[:60]!r}")
-                for _, sequence in frames:
-                    if int(sequence) <= last:
-                        raise RuntimeError("sent points out of order")
-                    last = int(sequence)
-                if start <= moment < end:
-                    found += [moment * 1000 - float(x) for x, _ in frames]
-        return sorted(found)
+        """Milliseconds from the publisher's clock to the read, sorted, of what the sample read in this time."""
+        return sorted(moment * 1000 - x for file in self.kept for moment, x, _ in self.points(file)
+                      if start <= moment < end)
 
     def close(self):
         for tab in self.sockets:
@@ -215,51 +253,197 @@ class Tabs:
         self.poller.close()
 
 
+class StormTabs(Tabs):
+    """Tabs that are there before, and those that arrive at once. All that any of them reads is kept."""
+
+    def __init__(self, port, there):
+        super().__init__(port, there, sample=there)
+        self.there = list(self.kept)
+        self.request = request(port)
+        self.arriving: dict[int, socket.socket] = {}    # by file: those that are not in yet, and have not failed
+        self.opened: dict[int, float] = {}              # by file: when the 101 was read
+        self.entered: dict[int, float] = {}             # by file: when the first live point was read
+
+    def arrive(self, port, count):
+        """All connect at once; but for a look, after every hundred, at what has come for the others."""
+        for number in range(count):
+            tab = socket.socket()
+            tab.setblocking(False)
+            tab.connect_ex(("127.0.0.1", port))
+            file = tab.fileno()
+            self.sockets.append(tab)
+            self.receive[file], self.kept[file], self.arriving[file] = tab.recv_into, [], tab
+            self.poller.register(file, select.EPOLLOUT | select.EPOLLET)
+            if number % 100 == 99:
+                for file, event in self.poller.poll(0, 1000):
+                    self.take(file, event)
+
+    def wait(self, seconds):
+        """Until all that arrived are in, or have failed."""
+        end = time.monotonic() + seconds
+        while self.arriving and (left := end - time.monotonic()) > 0:
+            for file, event in self.poller.poll(left, 1000):
+                self.take(file, event)
+
+    def take(self, file, event):
+        if event & select.EPOLLOUT:             # it is connected, or cannot be
+            try:
+                self.arriving[file].send(self.request)
+                self.poller.modify(file, select.EPOLLIN | select.EPOLLET)
+            except OSError as error:
+                self.end(file, type(error).__name__)
+        else:
+            super().take(file, event)
+            if file in self.arriving and file not in self.ended:
+                self.look(file)
+
+    def look(self, file):
+        """Whether a tab that arrives is in now, by what it has just read."""
+        reads = self.kept[file]
+        moment, data = reads[-1]
+        if file in self.opened:
+            if any(float(x) > self.opened[file] * 1000 for x, _ in FRAME.findall(data)):
+                self.entered[file] = moment
+                del self.arriving[file]
+            return
+        answer, end, points = b"".join(data for _, data in reads).partition(b"\r\n\r\n")
+        if end and accepted(answer):
+            self.opened[file] = moment
+            reads[:] = [(moment, points)]
+        elif end:
+            self.end(file, f"status {answer[9:12].decode()}")
+
+    def end(self, file, reason):
+        super().end(file, reason)
+        self.arriving.pop(file, None)
+
+    def lost(self, published):
+        """Points that those who are in do not have, of so many, from the first one that each has."""
+        lost = 0
+        for file in [*self.there, *self.entered]:
+            numbers = [number for _, _, number in self.points(file)]
+            lost += published - (numbers[0] if numbers else 0) - len(numbers)
+        return lost
+
+    def failures(self):
+        """Why those who are not in are not, as text."""
+        reasons = collections.Counter(reason for file, reason in self.ended.items()
+                                      if file not in self.entered and file not in self.there)
+        reasons["not in by then"] = len(self.arriving)
+        return ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+
+
 # ---- runs ----
+
+class Run:
+    """The processes of one run, and the time that they have used so far."""
+
+    def __init__(self, stack, server, python, rate, seconds):
+        self.port, feed = free_port(), free_port()
+        self.server = stack.enter_context(running(
+            [part.format(python=python, port=self.port, feed=feed) for part in server.command], SERVER_CORE))
+        self.publisher = stack.enter_context(running(
+            [sys.executable, str(HERE / "publisher.py"), str(feed), server.takes, str(rate), str(seconds)], LOAD_CORE))
+
+    def tell_publisher(self, word):
+        self.publisher.stdin.write(word + b"\n")
+
+    def published(self):
+        """How many points/s, and points, the publisher has sent, once it is done."""
+        if not (said := hear(self.publisher).split()):
+            raise RuntimeError("does not take all points")
+        return float(said[0]), int(said[1])
+
+    def times(self):
+        """Seconds so far: the clock, the server's CPU time, the load's, and each core's of anything."""
+        return (time.time(), cpu(self.server.pid), cpu(os.getpid()) + cpu(self.publisher.pid),
+                busy(SERVER_CORE), busy(LOAD_CORE))
+
+
+def spent(before, after):
+    """Seconds between two times() and the server's CPU time; what the load and what others used, as parts of a core."""
+    interval, server, load, server_core, load_core = (b - a for a, b in zip(before, after, strict=True))
+    return interval, server, {"load": load / interval, "others": max(server_core - server, load_core - load) / interval}
+
+
+def percentile(values, percent):
+    """Of sorted values."""
+    return values[min(len(values) * percent // 100, len(values) - 1)] if values else math.nan
+
 
 def measure(server, python, count, rate, seconds):
     """One server, one case: starts it, loads it, and returns the table's row."""
     with contextlib.ExitStack() as stack:
-        port, feed = free_port(), free_port()
         length = WARM_UP + seconds + TAIL
         due = round(rate * length) * count * FRAME_BYTES
-        under_test = stack.enter_context(running(
-            [part.format(python=python, port=port, feed=feed) for part in server.command], SERVER_CORE))
-        publisher = stack.enter_context(running(
-            [sys.executable, str(HERE / "publisher.py"), str(feed), server.takes, str(rate), str(length)], LOAD_CORE))
-        memory_before = memory(under_test.pid)
-        tabs = Tabs(port, count)
+        run = Run(stack, server, python, rate, length)
+        memory_before = memory(run.server.pid)
+        tabs = Tabs(run.port, count)
         stack.callback(tabs.close)
         tabs.read(1)
-        publisher.stdin.write(b"go\n")
+        run.tell_publisher(b"go")
 
-        def counters():
-            return (time.time(), tabs.bytes / FRAME_BYTES, cpu(under_test.pid),
-                    cpu(os.getpid()) + cpu(publisher.pid), busy(SERVER_CORE), busy(LOAD_CORE))
         tabs.read(WARM_UP)
-        before = counters()
+        before, bytes_before = run.times(), tabs.bytes
         tabs.read(seconds)
-        after = counters()
-        memory_after = memory(under_test.pid)
+        after, bytes_after = run.times(), tabs.bytes
+        memory_after = memory(run.server.pid)
         tabs.read(TAIL + PATIENCE, due or math.inf)
-        if not (offered := hear(publisher)):
-            raise RuntimeError("does not take all points")
+        offered, _ = run.published()
 
-        interval, frames, spent, load, server_core, load_core = (b - a for a, b in zip(before, after, strict=True))
-        latencies = tabs.latencies(before[0], after[0]) or [math.nan]
-        return {"points/s": float(offered), "frames/s": frames / interval, "lost": (due - tabs.bytes) / FRAME_BYTES,
-                "p50 ms": latencies[len(latencies) // 2], "p99 ms": latencies[len(latencies) * 99 // 100],
+        interval, server_cpu, shares = spent(before, after)
+        frames = (bytes_after - bytes_before) / FRAME_BYTES
+        latencies = tabs.latencies(before[0], after[0])
+        return {"points/s": offered, "frames/s": frames / interval, "lost": (due - tabs.bytes) / FRAME_BYTES,
+                "p50 ms": percentile(latencies, 50), "p99 ms": percentile(latencies, 99),
                 "KiB/tab": (memory_after - memory_before) / count,
-                "µs/frame": spent / frames * 1e6 if frames else math.nan, "CPU %": spent / interval * 100,
-                "load": load / interval,
-                "others": max(server_core - spent, load_core - load) / interval}
+                "µs/frame": server_cpu / frames * 1e6 if frames else math.nan, "CPU %": server_cpu / interval * 100,
+                **shares}
 
 
-def run(case, retry):
-    """The same, again (so many times) where others disturbed it; where it fails, a row that says why."""
-    for _ in range(1 + retry):
+def overflows():
+    """How often, since the machine started, a connection was dropped because a listen queue was full."""
+    names, values = (line.split() for line in Path("/proc/net/netstat").read_text().splitlines()[:2])
+    return int(values[names.index("ListenOverflows")])
+
+
+def measure_storm(server, python, count, there):
+    """One server, one storm: so many tabs arrive at once where some are there. Returns the table's row."""
+    with contextlib.ExitStack() as stack:
+        run = Run(stack, server, python, STORM_RATE, 2 * STORM_SECONDS)
+        tabs = StormTabs(run.port, there)
+        stack.callback(tabs.close)
+        run.tell_publisher(b"go")
+        tabs.read(WARM_UP)
+
+        before, overflows_before = run.times(), overflows()
+        tabs.arrive(run.port, count)
+        tabs.wait(STORM_SECONDS - (time.time() - before[0]))
+        after, overflows_after = run.times(), overflows()
+        failures = tabs.failures()
+        run.tell_publisher(b"stop")
+        tabs.read(PATIENCE)
+        _, published = run.published()
+
+        start, end = before[0], after[0]
+        _, server_cpu, shares = spent(before, after)
+        entered = sorted(moment - start for moment in tabs.entered.values())
+        entered += [math.inf] * (count - len(entered))
+        latencies = sorted(moment * 1000 - x for file in tabs.there for moment, x, _ in tabs.points(file)
+                           if start <= x / 1000 < end)
+        return {"all in s": entered[-1], "half s": entered[(count - 1) // 2], "in": len(tabs.entered),
+                "lost": tabs.lost(published), "p50 ms": percentile(latencies, 50), "p99 ms": percentile(latencies, 99),
+                "max ms": percentile(latencies, 100), "CPU s": server_cpu,
+                "overflows": overflows_after - overflows_before, "load %": shares["load"] * 100,
+                "failures": failures, **shares}
+
+
+def run(server, options, tabs, number):
+    """A row of the table; where others disturbed the run, that of another one; where it failed, one that says why."""
+    for _ in range(1 + options.retry):
         try:
-            row = measure(*case)
+            row = (measure_storm(server, options.python, tabs, number) if options.storm
+                   else measure(server, options.python, tabs, number, options.seconds))
         except (OSError, RuntimeError) as error:
             row = {"failed": str(error)}
         if row.get("others", 0) < DISTURBED:
@@ -267,18 +451,29 @@ def run(case, retry):
     return row
 
 
+# ---- the tables ----
+
 COLUMNS = {"points/s": (9, 0), "frames/s": (11, 0), "lost": (12, 0), "p50 ms": (9, 1), "p99 ms": (9, 1),
            "KiB/tab": (9, 1), "µs/frame": (10, 2), "CPU %": (7, 1)}      # name: width, decimals
-HEADER = f"{'server':<11}{'tabs':>6}" + "".join(f"{name:>{width}}" for name, (width, _) in COLUMNS.items())
+STORM_COLUMNS = {"all in s": (9, 2), "half s": (8, 2), "in": (7, 0), "lost": (8, 0), "p50 ms": (8, 0), "p99 ms": (8, 0),
+                 "max ms": (8, 0), "CPU s": (7, 2), "overflows": (11, 0), "load %": (8, 0)}
+RATIOS, STORM_RATIOS = ["p99 ms", "µs/frame"], ["all in s", "p99 ms"]
 
 
-def line(name, tabs, row):
+def header(columns):
+    return f"{'server':<18}{'tabs':>6}" + "".join(f"{name:>{width}}" for name, (width, _) in columns.items())
+
+
+def line(name, tabs, row, columns):
     """The row as text, with what makes it doubtful at its end."""
+    text = f"{name[-18:]:<18}{tabs:>6}"
     if "failed" in row:
-        return f"{name:<11}{tabs:>6}  failed: {row['failed']}"
-    text = f"{name:<11}{tabs:>6}"
-    for column, (width, decimals) in COLUMNS.items():
-        text += f"{'-':>{width}}" if math.isnan(row[column]) else f"{row[column]:{width},.{decimals}f}"
+        return f"{text}  failed: {row['failed']}"
+    for column, (width, decimals) in columns.items():
+        word = {math.inf: "never"}.get(row[column], "-" if math.isnan(row[column]) else "")
+        text += f"{word:>{width}}" if word else f"{row[column]:{width},.{decimals}f}"
+    if row.get("failures"):
+        text += f"  {row['failures']}"
     if row["load"] > 0.95:
         text += f"  load's CPU {row['load']:.0%}: perhaps its limit"
     if row["others"] > DISTURBED:
@@ -289,7 +484,25 @@ def line(name, tabs, row):
 def median(rows):
     """One row of many: the median of each column."""
     good = [row for row in rows if "failed" not in row]
-    return {name: statistics.median(row[name] for row in good) for name in good[0]} if good else rows[0]
+    return {name: statistics.median(row[name] for row in good)
+            for name, value in good[0].items() if not isinstance(value, str)} if good else rows[0]
+
+
+def print_ratios(rows, columns):
+    """Of zws, and of every other zws.py, to each peer (and to zws): the median of the rounds' ratios."""
+    for (name, *case), own in rows.items():
+        for (other, *other_case), others in rows.items():
+            if name == other or case != other_case or other.endswith(".py") or not (
+                    name == "zws" or name.endswith(".py")):
+                continue
+            rounds = [(a, b) for a, b in zip(own, others, strict=True) if "failed" not in a and "failed" not in b]
+            text = f"{name[-18:]:<18} / {other:<12}{'x'.join(map(str, case)):<10}"
+            for column in columns:
+                ratios = [a[column] / b[column] for a, b in rounds if 0 < b[column] < math.inf]
+                if ratios:
+                    text += (f"{column:>10} {statistics.median(ratios):.2f}"
+                             f" ({min(ratios):.2f} to {max(ratios):.2f})")
+            print(text)
 
 
 def main():
@@ -299,11 +512,12 @@ def main():
            help="of %(default)s; also the path of another zws.py, to compare two versions")
     option("--cases", default=CASES, metavar="TABSxRATE,...", help="default: %(default)s")
     option("--seconds", type=float, default=3, help="of the measured interval (default: %(default)s)")
+    option("--storm", type=int, metavar="TABS", help="instead of the cases: so many tabs arrive at once")
+    option("--there", type=int, default=500, metavar="TABS", help="connected before the storm (default: %(default)s)")
     option("--repeat", type=int, default=1, help="runs of everything, in turn, before the table of the medians")
     option("--retry", type=int, default=0, help="times that a run is repeated where other processes disturbed it")
     option("--python", default=sys.executable, help="runs the servers that are in Python (default: this one)")
     options = parser.parse_args()
-    cases = [tuple(map(int, case.split("x"))) for case in options.cases.split(",")]
     servers = {name: zws(name) if name.endswith(".py") else SERVERS.get(name) for name in options.servers.split(",")}
     for name, server in list(servers.items()):
         if not server:
@@ -317,17 +531,22 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))      # the servers inherit it
     os.sched_setaffinity(0, {LOAD_CORE})
     gc.disable()
-    rows: dict[tuple, list[dict]] = {(name, *case): [] for case in cases for name in servers}
-    print(HEADER)
+    cases = [(options.storm, options.there)] if options.storm else [
+        tuple(map(int, case.split("x"))) for case in options.cases.split(",")]
+    columns, ratios = (STORM_COLUMNS, STORM_RATIOS) if options.storm else (COLUMNS, RATIOS)
+    rows: dict[tuple, list[dict]] = {(name, *case): [] for case in cases for name in servers}   # a row for each round
+    print(header(columns))
     for _ in range(options.repeat):
-        for (name, tabs, rate), found in rows.items():
-            row = run((servers[name], options.python, tabs, rate, options.seconds), options.retry)
+        for (name, tabs, number), found in rows.items():
+            row = run(servers[name], options, tabs, number)
             found.append(row)
-            print(line(name, tabs, row), flush=True)
+            print(line(name, tabs, row, columns), flush=True)
     if options.repeat > 1:
-        print(f"\nMedians of {options.repeat}:\n{HEADER}")
+        print(f"\nMedians of {options.repeat}:\n{header(columns)}")
         for (name, tabs, _), found in rows.items():
-            print(line(name, tabs, median(found)))
+            print(line(name, tabs, median(found), columns))
+        print("\nRatios, the median of the rounds' (and the least and greatest):")
+        print_ratios(rows, ratios)
 
 
 if __name__ == "__main__":

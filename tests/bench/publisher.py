@@ -1,9 +1,11 @@
 """The points of a run, for fanout.py: `publisher.py PORT zmq|lines RATE SECONDS` connects to the server under test and
-says so, begins at a line on its standard input, and says in the end how many points/s they really were.
+says so, begins at a line on its standard input, ends after SECONDS or at a second line, and says then how many points/s
+they really were, and how many points.
 """
 import contextlib
 import os
 import re
+import select
 import socket
 import sys
 import time
@@ -42,13 +44,16 @@ def main(port, kind, rate, seconds):
     print("connected", flush=True)
     sys.stdin.readline()
     count = round(int(rate) * float(seconds))
-    start = time.monotonic()
-    for sequence in range(count):
-        if (wait := start + sequence / int(rate) - time.monotonic()) > 0:
-            time.sleep(wait)
-        send(point(sequence))
-    time.sleep(max(0, start + float(seconds) - time.monotonic()))
-    print(count / (time.monotonic() - start), flush=True)
+    sent, start = 0, time.monotonic()
+    while sent < count:
+        wait = start + sent / int(rate) - time.monotonic()
+        if wait > 0 and select.select([sys.stdin], [], [], wait)[0]:
+            break
+        send(point(sent))
+        sent += 1
+    else:
+        time.sleep(max(0, start + float(seconds) - time.monotonic()))
+    print(sent / (time.monotonic() - start), sent, flush=True)
     sys.stdin.readline()                                # until then, what ZeroMQ still holds goes out
 
 
