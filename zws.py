@@ -15,6 +15,7 @@ import argparse
 import collections
 import contextlib
 import errno
+import gc
 import io
 import ipaddress
 import json
@@ -76,29 +77,33 @@ def wait_for_message(receiver: zmq.Socket) -> None:
         wait_read(receiver.get(zmq.FD))
 
 
-def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> None:
-    """Connects a socket, and says in the log when the other side is not there, comes, or goes. Raises zmq.ZMQError."""
+def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> gevent.Greenlet:
+    """Connects a socket, and says in the log when the other side is not there, comes, or goes.
+
+    Returns the greenlet that does so, to be killed before the socket is closed. Raises zmq.ZMQError.
+    """
     monitor = connector.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
     connector.connect(endpoint)
-    gevent.spawn(watch_connection, monitor, who, endpoint)
+    return gevent.spawn(watch_connection, monitor, who, endpoint)
 
 
 def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
-    """The greenlet that reads a socket's monitor."""
-    with gevent.Timeout(CONNECT_PATIENCE_SECONDS, False):
-        wait_for_message(monitor)
-    if not has_message(monitor):
-        log.warning("%s %s is not there yet: waiting for it", who, endpoint)
-    is_connected = False
-    while True:
-        wait_for_message(monitor)
-        event = recv_monitor_message(monitor)["event"]
-        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            is_connected = True
-            log.info("%s %s is connected", who, endpoint)
-        elif is_connected:                  # else it was a connection that never came to be
-            is_connected = False
-            log.warning("%s %s is gone: waiting for it", who, endpoint)
+    """Reads a socket's monitor for good; closes it when killed."""
+    with monitor:
+        with gevent.Timeout(CONNECT_PATIENCE_SECONDS, False):
+            wait_for_message(monitor)
+        if not has_message(monitor):
+            log.warning("%s %s is not there yet: waiting for it", who, endpoint)
+        is_connected = False
+        while True:
+            wait_for_message(monitor)
+            event = recv_monitor_message(monitor)["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                is_connected = True
+                log.info("%s %s is connected", who, endpoint)
+            elif is_connected:              # else it was a connection that never came to be
+                is_connected = False
+                log.warning("%s %s is gone: waiting for it", who, endpoint)
 
 
 class ThrottledLog:
@@ -332,6 +337,7 @@ MAX_PART_BYTES = 1024 * 1024                # not MAX_MESSAGE_BYTES: libzmq disc
 MAX_SUBSCRIPTION_BYTES = 64                 # a node subscribes with one byte; libzmq's own greeting takes 30
 MAX_BATCH_BYTES = 8192
 MAX_BATCH_MESSAGES = 100
+TABS_IN_A_GROUP = 50                        # few enough for their batches to stay in the processor's cache
 PARTS_IN_A_ROW = 5000                       # are read away, in some milliseconds; then the others get a turn
 MAX_LABELS = 64
 LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer gives its place to a new one
@@ -549,11 +555,19 @@ class Relay:
         return frame
 
     def publish(self, batch: Batch) -> None:
-        """Puts a batch on the queue and has each tab send it."""
+        """Puts a batch on the queue, and has each live tab take it from its SUB and send it.
+
+        This is the hot path. First a group of tabs takes, then the group sends: the processor finds the code for each
+        of the two steps at hand, which makes a frame a fifth cheaper than one tab after the other.
+        """
         self.update_queue()
         self.queue.send(batch)
-        for tab in self.tabs:
-            tab.pump()
+        live_tabs = [tab for tab in self.tabs if not tab.pending]
+        for start in range(0, len(live_tabs), TABS_IN_A_GROUP):
+            group = live_tabs[start:start + TABS_IN_A_GROUP]
+            batches = [tab.take_batch() for tab in group]
+            for tab, taken in zip(group, batches, strict=True):
+                tab.send_batch(taken)
 
     def update_queue(self) -> None:
         """Lets the queue's PUB see at once which SUBs have come or gone, and which have room again.
@@ -659,10 +673,10 @@ class Ending(Exception):
 class Tab:
     """One WebSocket client: its own SUB on the queue, and the one path by which bytes go to its socket.
 
-    While its socket takes all at once, a tab is *live*: the relay calls `pump` for each batch. When the socket is full,
-    `pending` holds what it has not taken, the batches wait in the SUB, and the hub calls `send_pending` as soon as the
-    socket takes more. Then the tab is *catching up*: the hub calls `pump`, until no batch waits, and it is live again.
-    Once `closing` is set, because a close frame was sent or the connection has failed, no batch follows.
+    While its socket takes all at once, a tab is *live*: the relay has it take and send each batch. When the socket is
+    full, `pending` holds what it has not taken, the batches wait in the SUB, and the hub calls `send_pending` as soon
+    as the socket takes more. Then the tab is *catching up*: the hub calls `pump`, until no batch waits, and it is live
+    again. Once `closing` is set, because a close frame was sent or the connection has failed, no batch follows.
     """
 
     __slots__ = ("address", "closing", "pending", "receive_batch", "relay", "send", "socket", "subscriber", "watcher",
@@ -677,7 +691,7 @@ class Tab:
         self.closing = False
         self.pending: collections.deque[memoryview] = collections.deque()
         self.watcher = gevent.get_hub().loop.io(self.socket.fileno(), WRITABLE)
-        # `pump` needs these two for each batch, so they are looked up only once. gevent's own `send` would wait where
+        # Each batch needs these two, so they are looked up only once. gevent's own `send` would wait where
         # the socket is full; that of the socket beneath it raises BlockingIOError.
         self.receive_batch = subscriber.recv
         self.send = self.socket._sock.send
@@ -710,21 +724,21 @@ class Tab:
 
     # Sending
 
-    def pump(self) -> None:
-        """Sends the next batch, if the tab is not full.
-
-        This is the hot path, called for each tab and batch, so it does nothing but receive and send. An error ends this
-        tab alone; it must reach neither the relay nor the other tabs.
-        """
-        if self.pending or self.closing:
-            return
+    def take_batch(self) -> Batch:
+        """The next batch in the SUB; an empty one if there is none. An error ends this tab alone, not the relay."""
+        if self.closing:
+            return b""
         try:
-            batch = self.receive_batch(NOBLOCK)
-        except zmq.Again:                   # no batch is there: the tab has caught up
-            self.watcher.stop()
-            return
+            return self.receive_batch(NOBLOCK)
+        except zmq.Again:
+            return b""
         except Exception as error:
             self.fail(error)
+            return b""
+
+    def send_batch(self, batch: Batch) -> None:
+        """Sends a batch to a socket for which nothing is pending. What it does not take is pending then."""
+        if not batch or self.closing:
             return
         try:
             sent = self.send(batch)
@@ -736,8 +750,16 @@ class Tab:
         if sent < len(batch):
             self.keep(memoryview(batch)[sent:])
 
+    def pump(self) -> None:
+        """The hub calls it while the tab is catching up: sends the next batch, or finds that none waits any more."""
+        batch = self.take_batch()
+        if batch:
+            self.send_batch(batch)
+        else:
+            self.watcher.stop()
+
     def write(self, data: bytes) -> None:
-        """Sends what the socket takes, behind what is pending. Nothing gets into the middle of another frame."""
+        """Sends data behind what is pending, so that nothing gets into the middle of another frame."""
         self.keep(memoryview(data))
         self.send_pending()
 
@@ -1053,7 +1075,7 @@ def answer(environ: Environ, start_response: StartResponse, status: str, text: s
 MAX_REQUEST_BYTES = 32 * 1024
 MAX_REQUEST_SECONDS = 10
 READ_BUFFER_BYTES = 512                     # of each connection
-WAITING_CONNECTIONS = 1024                  # that the system keeps until they are accepted
+WAITING_CONNECTIONS = 4096                  # that the system keeps until they are accepted; it ignores those beyond
 ACCEPTS_IN_A_ROW = 10                       # then all else gets its turn; gevent's 100 would keep the hub for long
 SEND_BUFFER_BYTES = 128 * 1024              # what the system holds for a slow client
 UNACKNOWLEDGED_MS = 20_000                  # a client that acknowledges no bytes for so long is gone
@@ -1279,6 +1301,12 @@ def new_context(endpoints: Iterable[str], max_sockets: int) -> zmq.green.Context
     return context
 
 
+def collect_garbage_rarely() -> None:
+    """Python looks through all objects again and again as tabs come, and finds hardly any garbage."""
+    gc.freeze()                             # what is there already stays for good
+    gc.set_threshold(20_000, 20, 20)        # new objects before the first of three kinds of passes; Python's: 700
+
+
 def url_host(host: str) -> str:
     """A host as it stands in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
@@ -1340,15 +1368,23 @@ def spawn_part(exit_status: gevent.event.AsyncResult, name: str, part: Callable[
 
 
 def send_lines(endpoint: str) -> None:
-    """Sends the lines of standard input to a running server, and returns when all of them are sent."""
+    """Sends the lines of standard input to a running server, and returns when all of them are sent.
+
+    A context ends only when its sockets are closed, the monitor too, and have sent all that they held.
+    """
     context = new_context([endpoint], SPARE_SOCKETS)
     publisher = LinePublisher(context)
     with opening(endpoint):
-        connect_and_watch(publisher.socket, "server", endpoint)
+        watch = connect_and_watch(publisher.socket, "server", endpoint)
     with opening("standard input"):
         publish_lines(publisher)
+    watch.kill()
     publisher.socket.close()
-    gevent.get_hub().threadpool.apply(context.term)     # waits until everything is sent; in a thread, for Ctrl-C
+    everything_is_sent = gevent.get_hub().threadpool.spawn(context.term)    # it waits for that; in a thread, for Ctrl-C
+    everything_is_sent.wait(CONNECT_PATIENCE_SECONDS)
+    if not everything_is_sent.ready():
+        log.warning("waiting for server %s to take the last lines", endpoint)
+    everything_is_sent.get()
 
 
 def end_on_signal(end: Callable[[int], None]) -> None:
@@ -1371,7 +1407,7 @@ def main() -> None:
     options = parse_arguments(sys.argv[1:])
     logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if options.verbose else logging.INFO)
     report_errors_in_one_line(gevent.get_hub())
-    if options.send:
+    if options.send is not None:
         end_on_signal(os._exit)
         send_lines(options.send)
         return
@@ -1407,6 +1443,7 @@ def main() -> None:
     ws_server.application = WebSocketApp(relay, doors, max_tabs)
     ws_server.pre_start_hook = ws_server.application.must_not_upgrade
 
+    collect_garbage_rarely()
     page_server.start()
     ws_server.start()
     for sub, make_frame in relay.sources:
