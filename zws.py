@@ -4,9 +4,10 @@
     publisher ──tcp PUB──▶ SUB :5000 ─ relay ─▶ inproc PUB ─▶ SUB ─ tab ─▶ WebSocket :9999
     graph.html, graph.js, flot/ ─ paste StaticURLParser, WSGI :8000 ─▶ browser
 
-Run `python zws.py`, then open http://localhost:8000/graph.html in as many tabs as you like.
+Run `python zws.py`, then open http://localhost:8000/graph.html in as many tabs as you like. It began as an article of
+2011, "Gevent, ZeroMQ, WebSockets and Flot FTW!", whose names and sine wave it keeps.
 
-The file goes the way of a point: points, publishers, relay, tab; then doors, connections, and the command line.
+The file goes the way of a point: publishers, relay, tab. Then come the doors, the connections and the command line.
 """
 from __future__ import annotations
 
@@ -49,13 +50,88 @@ except ModuleNotFoundError as missing:
              ".venv/bin/pip install -r requirements.txt, and then: .venv/bin/python zws.py")
 
 log = logging.getLogger("zws")
-NOBLOCK = int(zmq.NOBLOCK)                  # a plain number is the quicker argument
-READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop waits for
+REPORT_INTERVAL_SECONDS = 10
+CONNECT_PATIENCE_SECONDS = 3                # who is not there by then is mentioned
 
+
+# ---- What all rooms use: waiting, and the log -----------------------------------------------------------------------
 
 def let_others_run() -> None:
-    """Gives every other greenlet its turn. A sleep of 0 s would do so, but would rarely look for new I/O."""
+    """Gives every other greenlet its turn, and gevent's hub the time to look for I/O, which sleep(0) rarely does."""
     gevent.sleep(1e-6)
+
+
+def has_message(receiver: zmq.Socket) -> bool:
+    """Whether there is a message to receive at once."""
+    return bool(int(receiver.get(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def wait_for_message(receiver: zmq.Socket) -> None:
+    """Lets the others run until there is a message to receive.
+
+    A ZeroMQ socket has a file descriptor for that, but it only tells that something has happened: one has to look what
+    it was, and to wait again if it was no message. zmq.green's sockets do so in each call, which costs more.
+    """
+    while not has_message(receiver):
+        wait_read(receiver.get(zmq.FD))
+
+
+def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> None:
+    """Connects a socket, and says in the log when the other side is not there, comes, or goes. Raises zmq.ZMQError."""
+    monitor = connector.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    connector.connect(endpoint)
+    gevent.spawn(watch_connection, monitor, who, endpoint)
+
+
+def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
+    """The greenlet that reads a socket's monitor."""
+    with gevent.Timeout(CONNECT_PATIENCE_SECONDS, False):
+        wait_for_message(monitor)
+    if not has_message(monitor):
+        log.warning("%s %s is not there yet: waiting for it", who, endpoint)
+    is_connected = False
+    while True:
+        wait_for_message(monitor)
+        event = recv_monitor_message(monitor)["event"]
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            is_connected = True
+            log.info("%s %s is connected", who, endpoint)
+        elif is_connected:                  # else it was a connection that never came to be
+            is_connected = False
+            log.warning("%s %s is gone: waiting for it", who, endpoint)
+
+
+class ThrottledLog:
+    """Counts what went wrong, by reason, and gathers it in one log line at most every REPORT_INTERVAL_SECONDS."""
+
+    def __init__(self, headline: str) -> None:
+        self.headline = headline            # of the line, with {} for the number
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.first_places: dict[str, str] = {}
+        self.last_report = -math.inf
+        self.is_scheduled = False
+
+    def add(self, reason: str, count: int = 1, place: str = "") -> None:
+        """Counts one more (or `count`), which happened at that place."""
+        self.counts[reason] += count
+        self.first_places.setdefault(reason, place)
+        if not self.is_scheduled:
+            self.is_scheduled = True
+            wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
+            gevent.spawn_later(max(0, wait), self.report)
+
+    def report(self) -> None:
+        """Says what has been counted since the last report."""
+        if self.counts:
+            reasons = []
+            for reason, count in self.counts.most_common():
+                place = self.first_places[reason]
+                reasons.append(f"{reason} ({count}, the first in {place})" if place else f"{reason} ({count})")
+            log.warning("%s: %s", self.headline.format(self.counts.total()), "; ".join(reasons))
+        self.counts.clear()
+        self.first_places.clear()
+        self.last_report = time.monotonic()
+        self.is_scheduled = False
 
 
 # ---- Points: what is a point, what is a frame? ----------------------------------------------------------------------
@@ -65,9 +141,8 @@ MAX_LABEL_CHARACTERS = 64
 DEFAULT_LABEL = "Value"                     # names the line of the points that have no label
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
 
-TEXT, BINARY = 1, 2                         # opcodes of data frames (RFC 6455 §5.2)
-CONTINUATION = 0
-CLOSE, PING, PONG = 8, 9, 10                # opcodes of control frames
+CONTINUATION, TEXT, BINARY = DATA_OPCODES = 0, 1, 2         # RFC 6455 §5.2
+CLOSE, PING, PONG = CONTROL_OPCODES = 8, 9, 10
 
 Frame = bytes                               # one whole WebSocket frame, ready to send
 Batch = bytes                               # the frames that go over the queue as one message
@@ -77,36 +152,36 @@ class Point(TypedDict, total=False):
     """A point as it goes to the tabs."""
     x: float        # milliseconds since the epoch
     y: float
-    label: str      # absent: DEFAULT_LABEL, and then the message is exactly the article's
+    label: str      # absent: DEFAULT_LABEL, and then the point is exactly the article's
 
 
 def refuse_constant(name: str) -> NoReturn:
-    """Python's JSON has NaN and Infinity, the standard's has not: a browser's JSON.parse would throw."""
-    raise ValueError(f"{name} is not JSON")
+    """Called for NaN and Infinity, which Python takes for JSON; a browser's JSON.parse would throw."""
+    raise ValueError(name)
 
 
 decode_json = json.JSONDecoder(parse_constant=refuse_constant).decode
 encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def parse_point(message: bytes) -> Point:
-    """The point in a publisher's message: the one gate through which everything goes that reaches a tab.
+def parse_point(payload: bytes) -> Point:
+    """The point in what a publisher has sent: the one gate through which everything goes that reaches a tab.
 
     Raises ValueError, with the reason, for all that is not a point.
     """
-    if len(message) > MAX_MESSAGE_BYTES:
+    if len(payload) > MAX_MESSAGE_BYTES:
         raise ValueError(f"more than {MAX_MESSAGE_BYTES} bytes")
     try:
-        fields = decode_json(message.decode())
+        fields = decode_json(payload.decode())
     except (ValueError, RecursionError):    # RecursionError: brackets in brackets, thousands deep
         raise ValueError("not JSON in UTF-8") from None
     if not isinstance(fields, dict):
         raise ValueError("not an object")
-    return check_point(fields)
+    return make_point(fields)
 
 
-def check_point(fields: dict[str, Any]) -> Point:
-    """A point of just x, y and label. Raises ValueError, with the reason, where one of them is wrong."""
+def make_point(fields: dict[str, Any]) -> Point:
+    """A point of just x (if it is absent: now), y and label. Raises ValueError, with the reason, if one is wrong."""
     x = fields.get("x", time.time() * 1000)
     y: Any = fields.get("y")
     if not is_finite_number(x):
@@ -136,22 +211,20 @@ def is_label(value: object) -> bool:
 
 def encode_frame(opcode: int, payload: bytes) -> Frame:
     """A whole WebSocket frame (RFC 6455 §5.2). A server's is not masked: the same bytes do for every tab."""
-    is_last_fragment, mask, flags = True, b"", 0
-    return bytes(Header.encode_header(is_last_fragment, opcode, mask, len(payload), flags)) + payload
+    header = Header.encode_header(fin=True, opcode=opcode, mask=b"", length=len(payload), flags=0)
+    return bytes(header) + payload
 
 
 # ---- Publishers: where do points come from? -------------------------------------------------------------------------
 
 SINE_INTERVAL_SECONDS = 0.1
-STDIN = 0                                   # the number of standard input's file
+STDIN = 0                                   # standard input's file descriptor
 STDIN_CHUNK_BYTES = 4096
 SUBSCRIBED = b"\x01"                        # what an XPUB receives when a SUB subscribes to everything
-CONNECT_PATIENCE_SECONDS = 3                # who is not there by then is mentioned
-REPORT_INTERVAL_SECONDS = 10
-
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
-    """The article's sine wave, sent as any other publisher sends its points, on a clock that does not drift."""
+    """The article's sine wave, sent as any other publisher sends its points."""
     publisher = context.socket(zmq.PUB)
     publisher.connect(endpoint)
     due = time.monotonic()
@@ -159,7 +232,8 @@ def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
         x = time.time() * 1000
         y = 2.5 * (1 + math.sin(x / 500))
         publisher.send_json({"x": x, "y": y})
-        due = max(due + SINE_INTERVAL_SECONDS, time.monotonic())
+        due += SINE_INTERVAL_SECONDS        # the next one, whatever this one took: so the clock does not drift
+        due = max(due, time.monotonic())    # but what a standstill has missed is not made up for
         gevent.sleep(due - time.monotonic())
 
 
@@ -178,81 +252,9 @@ class LinePublisher:
     def send(self, point: Point) -> None:
         """Sends a point as soon as there is a subscriber and room for it."""
         while has_message(self.socket) or not self.has_subscriber:
-            self.has_subscriber = self.socket.recv() == SUBSCRIBED      # else it has gone
+            message = self.socket.recv()    # it waits for one: somebody has subscribed, or has gone
+            self.has_subscriber = message == SUBSCRIBED
         self.socket.send(encode_json(point).encode())
-
-
-def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> None:
-    """Connects a socket, and says in the log when the other side is not there, comes, or goes. Raises zmq.ZMQError."""
-    monitor = connector.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-    connector.connect(endpoint)
-    gevent.spawn(watch_connection, monitor, who, endpoint)
-
-
-def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
-    """The greenlet that reads a socket's monitor."""
-    with gevent.Timeout(CONNECT_PATIENCE_SECONDS, False):
-        wait_for_message(monitor)
-    if not has_message(monitor):
-        log.warning("%s %s is not there yet: waiting for it", who, endpoint)
-    is_connected = False
-    while True:
-        wait_for_message(monitor)
-        event = recv_monitor_message(monitor)["event"]
-        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            is_connected = True
-            log.info("%s %s is connected", who, endpoint)
-        elif is_connected:                  # else it was a connection that never came to be
-            is_connected = False
-            log.warning("%s %s is gone: waiting for it", who, endpoint)
-
-
-def has_message(receiver: zmq.Socket) -> bool:
-    """Whether there is a message to receive at once."""
-    return bool(int(receiver.get(zmq.EVENTS)) & zmq.POLLIN)
-
-
-def wait_for_message(receiver: zmq.Socket) -> None:
-    """Lets the others run until there is a message to receive.
-
-    A ZeroMQ socket has a file for that, but the file only says that something has happened: one has to look what, and
-    to wait again if it was no message. zmq.green does the same, and more, at each call: the relay is quicker without.
-    """
-    while not has_message(receiver):
-        wait_read(receiver.get(zmq.FD))
-
-
-class ThrottledLog:
-    """Counts what went wrong, by reason, and says it in one log line at most every 10 s."""
-
-    def __init__(self, headline: str) -> None:
-        self.headline = headline            # of the line, with {} for the number
-        self.counts: collections.Counter[str] = collections.Counter()
-        self.first_places: dict[str, str] = {}
-        self.last_report = -math.inf
-        self.report_is_due = False
-
-    def add(self, reason: str, count: int = 1, place: str = "") -> None:
-        """Counts one more (or `count`), which happened at that place."""
-        self.counts[reason] += count
-        self.first_places.setdefault(reason, place)
-        if not self.report_is_due:
-            self.report_is_due = True
-            wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
-            gevent.spawn_later(max(0, wait), self.report)
-
-    def report(self) -> None:
-        """Says what has been counted since the last report."""
-        if self.counts:
-            reasons = []
-            for reason, count in self.counts.most_common():
-                place = self.first_places[reason]
-                reasons.append(f"{reason} ({count}, the first in {place})" if place else f"{reason} ({count})")
-            log.warning("%s: %s", self.headline.format(self.counts.total()), "; ".join(reasons))
-        self.counts.clear()
-        self.first_places.clear()
-        self.last_report = time.monotonic()
-        self.report_is_due = False
 
 
 def stdin_producer(context: zmq.green.Context, endpoint: str) -> None:
@@ -308,91 +310,86 @@ def parse_line(line: bytes) -> Point:
         raise ValueError("empty line")
     if words[0].startswith("{"):
         return parse_point(line)
-    number = parse_number(words[-1])
-    if len(words) == 1:
-        return check_point({"y": number})
-    return check_point({"label": " ".join(words[:-1]), "y": number})
-
-
-def parse_number(text: str) -> float:
-    """Raises ValueError, with the reason, for what is not a finite number."""
-    try:
-        if not text.isascii() or "_" in text:   # Python reads 1_000 and Arabic digits; nobody else does
-            raise ValueError
-        number = float(text)
-    except ValueError:
-        raise ValueError("no number at its end") from None
+    *label_words, number_word = words
+    if not NUMBER.fullmatch(number_word):   # float() alone would also take 1_000, and Arabic digits
+        raise ValueError("no number at its end")
+    number = float(number_word)
     if not math.isfinite(number):
         raise ValueError(f"{number} is not a finite number")
-    return number
+    if not label_words:
+        return make_point({"y": number})
+    return make_point({"label": " ".join(label_words), "y": number})
 
 
 # ---- Relay: from the SUB to the queue -------------------------------------------------------------------------------
 
 QUEUE = "inproc://queue"
-QUEUE_BATCHES = 40                          # high-water mark of the queue's PUB, and of each tab's SUB
-LEAF_POINTS = 10_000                        # high-water mark of the PUB for other nodes
+# A high-water mark is the number of messages that a ZeroMQ socket keeps for a slow reader; then it drops new ones.
+QUEUE_HIGH_WATER_MARK = 40                  # in batches; at the queue's PUB, and again at each tab's SUB
+NODES_HIGH_WATER_MARK = 10_000              # in points; at the PUB for the nodes below
 MAX_PARTS = 8                               # of a message; the last is the point, the others may be topics
-MAX_PART_BYTES = 1024 * 1024                # libzmq cuts off who sends more, and good points on the way are lost
+MAX_PART_BYTES = 1024 * 1024                # not MAX_MESSAGE_BYTES: libzmq disconnects whoever sends more
 MAX_SUBSCRIPTION_BYTES = 64                 # a node subscribes with one byte; libzmq's own greeting takes 30
 MAX_BATCH_BYTES = 8192
 MAX_BATCH_MESSAGES = 100
-PARTS_IN_A_ROW = 5000                       # so many are read away (in some milliseconds) before the others get a turn
+PARTS_IN_A_ROW = 5000                       # are read away, in some milliseconds; then the others get a turn
 MAX_LABELS = 64
 LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer gives its place to a new one
+READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop can wait for
+NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
 YEAR_SECONDS = 366 * 86_400
 PORT_REST_SECONDS = 1.0
+
+# libzmq takes an HTTP request for ZMTP 1.0, and its body for messages: any web page could publish. Where a domain for
+# authentication is set, it refuses ZMTP 1 and 2, which know none. ZMTP 3 clients get in unasked, since there is nobody
+# to ask: no handler for the domain is running.
+ZMTP_3_ONLY = b"zws"
 
 STAMP = struct.Struct(">4s8sQ")             # a stamp's bytes: STAMP_MARK, the name of the node, the number there
 STAMP_MARK = b"\0zws"
 
 
 Message = list[bytes]                       # a ZeroMQ message: its parts
-Take = Callable[[Message], Frame]           # makes a message's frame; ValueError says why there is none
+FrameMaker = Callable[[Message], Frame]     # makes the frame of a message's point; raises ValueError if it has none
 
 
 class Stamps:
     """Marks each point with the node where it came in, and its number there, so that no point comes twice.
 
-    Nodes pass points on with their stamps. Each takes a node's points in rising order of their numbers only: a point
-    that comes by two ways is taken once, and one that has gone round a loop of nodes ends where it began.
+    Nodes pass points on with their stamps. Each takes a node's points in rising order of their numbers only. So a point
+    that comes by two ways is taken once, and one that has gone round a loop of nodes is not taken again where it began.
     """
 
     def __init__(self) -> None:
-        self.own_name = os.urandom(8)       # a new one at each start: the numbers begin again as well
-        self.newest: dict[bytes, int] = {self.own_name: 0}      # the last number of each node
+        self.own_node = os.urandom(8)       # a new name at each start, since the numbers begin again at 1
+        self.newest: dict[bytes, int] = {self.own_node: 0}      # the last number of each node, and of this one
         self.missed = ThrottledLog("missed {} points of upstream nodes")
 
     def next(self) -> bytes:
         """The stamp of a point that comes in here."""
-        self.newest[self.own_name] += 1
-        return STAMP.pack(STAMP_MARK, self.own_name, self.newest[self.own_name])
+        self.newest[self.own_node] += 1
+        return STAMP.pack(STAMP_MARK, self.own_node, self.newest[self.own_node])
 
     def is_new(self, stamp: bytes) -> bool:
         """Whether a point with this stamp has not been here yet; from then on it has."""
-        _, name, number = STAMP.unpack(stamp)
-        if name in self.newest:
-            missed = number - self.newest[name] - 1
+        _, node, number = STAMP.unpack(stamp)
+        if node in self.newest:
+            missed = number - self.newest[node] - 1
             if missed < 0:
                 return False
             if missed > 0:
-                self.missed.add(f"node {name.hex()}", count=missed)
-        self.newest[name] = number
+                self.missed.add(f"node {node.hex()}", count=missed)
+        self.newest[node] = number
         return True
 
 
-def is_stamp(part: bytes) -> bool:
-    """Whether the first part of a message is a stamp."""
-    return len(part) == STAMP.size and part.startswith(STAMP_MARK)
-
-
 class LabelHistory:
-    """The last frames of one label, and when it was heard."""
+    """What is known of one label: its last frames, when it was heard, and whether its x was complained of."""
 
     def __init__(self, max_frames: int) -> None:
         self.frames: collections.deque[Frame] = collections.deque(maxlen=max_frames)
-        self.heard_at = 0.0                 # seconds on the monotonic clock
-        self.has_x_in_seconds = False
+        self.heard_at = time.monotonic()    # in seconds
+        self.told_about_seconds = False
 
 
 class History:
@@ -401,10 +398,10 @@ class History:
     def __init__(self, max_frames: int) -> None:
         self.max_frames = max_frames        # of each label
         self.labels: collections.OrderedDict[str, LabelHistory] = collections.OrderedDict()
-        self.joined: bytes | None = None    # all frames as one, until the next comes
+        self.all_frames_cache: bytes | None = None
 
-    def open(self, label: str) -> LabelHistory:
-        """The history of this label. Raises ValueError if it is new and there is no room for one more."""
+    def of(self, label: str) -> LabelHistory:
+        """The history of this label, a new one if need be. Raises ValueError if there is no room for one more."""
         if label not in self.labels:
             if len(self.labels) >= MAX_LABELS:
                 self.drop_silent_label()
@@ -419,40 +416,53 @@ class History:
         del self.labels[longest_silent]
 
     def add(self, label: str, frame: Frame) -> None:
-        """Keeps the newest frame of a label that is open."""
-        history = self.labels[label]
+        """Keeps a label's newest frame."""
+        history = self.of(label)
         history.frames.append(frame)
         history.heard_at = time.monotonic()
         self.labels.move_to_end(label)
-        self.joined = None
+        self.all_frames_cache = None
 
     def all_frames(self) -> bytes:
-        """All frames as one. Tabs that join between two points share it: stalled ones would fill the memory."""
-        if self.joined is None:
-            self.joined = b"".join(frame for history in self.labels.values() for frame in history.frames)
-        return self.joined
+        """All frames as one. Tabs that join between two points share it: each stalled one would keep its own copy."""
+        if self.all_frames_cache is None:
+            frames = (frame for history in self.labels.values() for frame in history.frames)
+            self.all_frames_cache = b"".join(frames)
+        return self.all_frames_cache
 
 
 class Relay:
     """tcp SUB -> inproc PUB: makes each point a frame once, for all tabs, and keeps the last ones for new tabs.
 
-    Publishers connect to one SUB. Each upstream node is connected to by another SUB, and stamps are taken from there
-    alone: who publishes here can forge none. What goes out to the tabs also goes to the nodes below, with its stamp.
+    Publishers connect to one SUB. Another one connects to each upstream node, and stamps are taken from there alone:
+    whoever publishes here can forge none. What goes to the tabs also goes to the nodes below, with its stamp.
+
+    The queue, a PUB with a SUB for each tab, is there for its high-water mark: it keeps the batches of a slow tab, and
+    drops what is too much. Nobody waits for it. The tabs are in this same thread, where a batch that has been sent to
+    the queue is in every SUB at once: so the relay then calls each tab to send it on.
+
+    From the making of a frame until its batch is on the queue, nothing may switch to another greenlet: the frame is in
+    the history already, so a tab that joined in between would get it twice. Nor may anything switch while the tabs are
+    called, since tabs could come and go.
     """
 
     def __init__(self, context: zmq.green.Context, max_frames: int) -> None:
-        self.context = zmq.Context.shadow(context)          # the same one, but its sockets leave waiting to us
+        # zmq.green's sockets switch greenlets within `recv` and `send`; plain ones, made here in the same context,
+        # never do.
+        self.context = zmq.Context.shadow(context)
         self.history = History(max_frames)
         self.stamps = Stamps()
         self.dropped = ThrottledLog("dropped {} messages")
-        self.tabs: dict[Tab, None] = {}                     # a set that keeps the order in which they came
-        self.sources: list[tuple[zmq.Socket, Take]] = []    # for each a `run`
-        self.leaves: zmq.Socket | None = None               # the PUB for the nodes below
+        self.tabs: dict[Tab, None] = {}     # a set that keeps the order in which they came
+        self.sources: list[tuple[zmq.Socket, FrameMaker]] = []      # `main` starts one `run` for each
+        self.endpoint = ""                  # where publishers connect
+        self.nodes: zmq.Socket | None = None        # the PUB for the nodes below
         self.queue = self.context.socket(zmq.PUB)
-        self.queue.set(zmq.SNDHWM, QUEUE_BATCHES)
+        self.queue.set(zmq.SNDHWM, QUEUE_HIGH_WATER_MARK)
         self.queue.bind(QUEUE)
+        # While no points come, nobody publishes, but tabs come and go: then the hub calls.
         self.queue_watcher = gevent.get_hub().loop.io(self.queue.get(zmq.FD), READABLE)
-        self.queue_watcher.start(self.attach_subscribers)
+        self.queue_watcher.start(self.update_queue)
 
     # The ways in and out. All three raise zmq.ZMQError where that cannot be.
 
@@ -466,114 +476,99 @@ class Relay:
     def listen(self, endpoint: str) -> None:
         """Opens the SUB to which publishers connect."""
         sub = self.open_sub()
-        refuse_old_protocols(sub)
+        sub.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
         monitor = sub.get_monitor_socket(zmq.EVENT_ACCEPT_FAILED)
         sub.bind(endpoint)
         self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with its port, where it was to be any
-        self.sources.append((sub, self.take_from_publisher))
+        self.sources.append((sub, self.frame_from_publisher))
         gevent.spawn(watch_port, sub, monitor, self.endpoint)
 
     def connect(self, endpoint: str) -> None:
         """Opens a SUB to an upstream node."""
         sub = self.open_sub()
         connect_and_watch(sub, "upstream", endpoint)
-        self.sources.append((sub, self.take_from_upstream))
+        self.sources.append((sub, self.frame_from_upstream))
 
     def republish(self, endpoint: str) -> None:
         """Opens the PUB to which the nodes below connect."""
-        self.leaves = self.context.socket(zmq.PUB)
-        self.leaves.set(zmq.SNDHWM, LEAF_POINTS)
-        self.leaves.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)     # a PUB keeps all topics that it is told
-        refuse_old_protocols(self.leaves)
-        self.leaves.bind(endpoint)
+        self.nodes = self.context.socket(zmq.PUB)
+        self.nodes.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
+        self.nodes.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
+        self.nodes.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
+        self.nodes.bind(endpoint)
 
     # The way of a point
 
-    def run(self, sub: zmq.Socket, take: Take) -> None:
+    def run(self, sub: zmq.Socket, make_frame: FrameMaker) -> None:
         """The relay greenlet, one for each SUB: takes what comes, and publishes it on the queue."""
         while True:
-            messages = receive_messages(sub)
-            batch = b"".join(self.frame_of(message, take) for message in messages)
-            # A frame is in the history now. If anything yielded before it is published, a tab that joins would get it
-            # from there, and then once more.
-            if batch:
-                self.publish(batch)
+            frames = []
+            for message in receive_messages(sub):
+                try:
+                    frames.append(make_frame(message))
+                except ValueError as error:
+                    self.dropped.add(str(error))
+            if any(frames):
+                self.publish(b"".join(frames))
             let_others_run()                # a flood of messages must not keep the hub from all else
 
-    def frame_of(self, message: Message, take: Take) -> Frame:
-        """The frame of a message's point. Where there is none, the reason is counted, and the frame is empty."""
-        try:
-            return take(message)
-        except ValueError as error:
-            self.dropped.add(str(error))
-            return b""
-
-    def take_from_publisher(self, message: Message) -> Frame:
+    def frame_from_publisher(self, message: Message) -> Frame:
         """The frame of a publisher's point. Raises ValueError, with the reason, if the message is none."""
         if len(message) > MAX_PARTS:
             raise ValueError(f"more than {MAX_PARTS} parts")
-        return self.admit(parse_point(message[-1]))
+        return self.frame_of(parse_point(message[-1]))
 
-    def take_from_upstream(self, message: Message) -> Frame:
-        """The frame of a point that another node passes on; an empty one if the point has been here already."""
-        stamp = message[0]
-        if len(message) != 2 or not is_stamp(stamp):
-            return self.take_from_publisher(message)
+    def frame_from_upstream(self, message: Message) -> Frame:
+        """The frame of a point that another node passes on; an empty one if the point has been here already.
+
+        A publisher that listens can be connected to as well: what comes without a stamp is a publisher's point.
+        """
+        is_stamped = len(message) == 2 and len(message[0]) == STAMP.size and message[0].startswith(STAMP_MARK)
+        if not is_stamped:
+            return self.frame_from_publisher(message)
+        stamp, payload = message
         if not self.stamps.is_new(stamp):
             return b""
-        return self.admit(parse_point(message[1]), stamp)
+        return self.frame_of(parse_point(payload), stamp)
 
-    def admit(self, point: Point, stamp: bytes | None = None) -> Frame:
-        """Makes the point's frame, keeps it for new tabs and passes the point on. ValueError: too many labels."""
+    def frame_of(self, point: Point, stamp: bytes | None = None) -> Frame:
+        """Makes the point's frame, keeps it for new tabs, and passes the point on to the nodes below.
+
+        Without a stamp the point has come in here, and gets one. Raises ValueError if its label is one too many.
+        """
         label = point.get("label", DEFAULT_LABEL)
-        label_history = self.history.open(label)
-        if is_in_seconds(point["x"]) and not label_history.has_x_in_seconds:
-            label_history.has_x_in_seconds = True
+        label_history = self.history.of(label)
+        if is_in_seconds(point["x"]) and not label_history.told_about_seconds:
+            label_history.told_about_seconds = True
             log.warning("label %r has x in seconds; x is in milliseconds: multiply it by 1000", label)
-        message = encode_json(point).encode()
-        if self.leaves:
-            self.leaves.send_multipart([stamp or self.stamps.next(), message])
-        frame = encode_frame(TEXT, message)
+        payload = encode_json(point).encode()
+        if self.nodes:
+            self.nodes.send_multipart([stamp or self.stamps.next(), payload])
+        frame = encode_frame(TEXT, payload)
         self.history.add(label, frame)
         return frame
 
     def publish(self, batch: Batch) -> None:
-        """Puts a batch on the queue and lets each tab send it.
-
-        The tabs are in this same thread: were each woken by libzmq and the hub, a frame would cost more than twice.
-        Nothing in this loop may switch to another greenlet, which could add a tab or take one away.
-        """
-        self.attach_subscribers()
+        """Puts a batch on the queue and has each tab send it."""
+        self.update_queue()
         self.queue.send(batch)
         for tab in self.tabs:
             tab.pump()
 
-    def attach_subscribers(self) -> None:
-        """Lets the queue's PUB see at once who has joined, left or read.
+    def update_queue(self) -> None:
+        """Lets the queue's PUB see at once which SUBs have come or gone, and which have room again.
 
-        libzmq looks for that only when it sends, and then once a millisecond at most: a tab that had just joined would
-        miss points. Asking for the socket's events makes it look.
+        By itself it looks for that only when it sends, and then once a millisecond at most: a tab that had just joined
+        would miss points. To ask for its events makes it look; the answer does not matter.
         """
         self.queue.get(zmq.EVENTS)
 
     def new_subscriber(self) -> zmq.Socket:
-        """A SUB for a tab, which gets nothing yet. Raises zmq.ZMQError where there is no file or socket left."""
-        return self.context.socket(zmq.SUB)
-
-    def join_queue(self, subscriber: zmq.Socket) -> None:
-        """From now on the SUB gets every batch."""
-        subscriber.set(zmq.RCVHWM, QUEUE_BATCHES)
+        """A SUB for a tab, which gets nothing yet. Raises zmq.ZMQError if no file descriptor or socket is left."""
+        subscriber = self.context.socket(zmq.SUB)
+        subscriber.set(zmq.RCVHWM, QUEUE_HIGH_WATER_MARK)
         subscriber.subscribe(b"")
-        subscriber.connect(QUEUE)
-
-
-def refuse_old_protocols(listener: zmq.Socket) -> None:
-    """Any web page could publish otherwise: libzmq takes an HTTP request for ZMTP 1.0, and its body for frames.
-
-    Where a domain for authentication is set, libzmq refuses ZMTP 1 and 2, which cannot authenticate. It asks nobody,
-    since no handler for that domain is there.
-    """
-    listener.set(zmq.ZAP_DOMAIN, b"zws")
+        return subscriber
 
 
 def receive_messages(sub: zmq.Socket) -> list[Message]:
@@ -607,20 +602,20 @@ def skip_parts(sub: zmq.Socket) -> None:
 
 
 def is_in_seconds(x: float) -> bool:
-    """Whether x, in milliseconds, would be about now if it were in seconds."""
+    """Whether x, which is to be milliseconds, is about the present time in seconds."""
     return abs(x - time.time()) < YEAR_SECONDS
 
 
 def watch_port(sub: zmq.Socket, monitor: zmq.Socket, endpoint: str) -> None:
-    """A greenlet that makes room when the publishers' connections have used up all files.
+    """A greenlet that makes room when the publishers' connections have used up all file descriptors.
 
-    libzmq has no bound on them, and tries on without a pause where it cannot accept one more. So the port is closed
-    for a moment, and all connections to it with it. Publishers that are still there connect again by themselves.
+    libzmq has no bound on them, and where it cannot accept one more it tries again and again without a pause. So the
+    port is closed for a moment, with all its connections. Publishers that are still there connect again by themselves.
     """
     closed = ThrottledLog("closed the publishers' port for a moment {} times")
     while True:
         wait_for_message(monitor)           # of the one kind that is asked for: a connection could not be accepted
-        closed.add("all files were used up")
+        closed.add("its connections used up all file descriptors")
         sub.unbind(endpoint)
         gevent.sleep(PORT_REST_SECONDS)
         while has_message(monitor):
@@ -641,14 +636,11 @@ RESERVED_BITS = 0b0111_0000
 OPCODE_BITS = 0b0000_1111
 MASK_BIT = 0b1000_0000
 LENGTH_BITS = 0b0111_1111
-MAX_CONTROL_BYTES = 125                     # of a control frame's payload (RFC 6455 §5.5)
 MASK_BYTES = 4
-
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_DATA = 1000, 1001, 1002, 1003, 1007   # RFC 6455 §7.4.1
-NEVER_SENT_CODES = {1004, 1005, 1006}       # reserved (RFC 6455 §7.4.1)
-CLOSE_CODES = ({*range(1000, 1015), *range(3000, 5000)}     # those of the RFC and of IANA's registry, and private ones
-               - NEVER_SENT_CODES)
-LINGER_SECONDS = 0.5
+MAX_CONTROL_BYTES = 125                     # of a control frame's payload (RFC 6455 §5.5)
+GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_DATA = 1001, 1002, 1003, 1007    # RFC 6455 §7.4.1
+CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}      # that may be sent (IANA's registry)
+LINGER_SECONDS = 0.5                        # for a client to read the close frame
 
 
 class Ending(Exception):
@@ -667,9 +659,10 @@ class Ending(Exception):
 class Tab:
     """One WebSocket client: its own SUB on the queue, and the one path by which bytes go to its socket.
 
-    A tab is live while its socket takes every batch at once. It is full while `pending` holds what the socket has not
-    taken: then its batches wait in the SUB, whose high-water mark drops what is too much. It is closing once its close
-    frame is on the way or its connection has failed: then no batch follows.
+    While its socket takes all at once, a tab is *live*: the relay calls `pump` for each batch. When the socket is full,
+    `pending` holds what it has not taken, the batches wait in the SUB, and the hub calls `send_pending` as soon as the
+    socket takes more. Then the tab is *catching up*: the hub calls `pump`, until no batch waits, and it is live again.
+    Once `closing` is set, because a close frame was sent or the connection has failed, no batch follows.
     """
 
     __slots__ = ("address", "closing", "pending", "receive_batch", "relay", "send", "socket", "subscriber", "watcher",
@@ -684,8 +677,8 @@ class Tab:
         self.closing = False
         self.pending: collections.deque[memoryview] = collections.deque()
         self.watcher = gevent.get_hub().loop.io(self.socket.fileno(), WRITABLE)
-        # `pump` calls these two for each frame, so they are looked up only once. The send is the socket module's own:
-        # it takes what goes at once, and does not wait as gevent's would.
+        # `pump` needs these two for each batch, so they are looked up only once. gevent's own `send` would wait where
+        # the socket is full; that of the socket beneath it raises BlockingIOError.
         self.receive_batch = subscriber.recv
         self.send = self.socket._sock.send
 
@@ -701,14 +694,14 @@ class Tab:
             self.leave()
 
     def join(self) -> None:
-        """The history first, then live batches. Nothing may yield here, or a point would be missing, or come twice."""
-        self.relay.join_queue(self.subscriber)
+        """The history first, then live batches. If anything yielded here, a point could be missing, or come twice."""
+        self.subscriber.connect(QUEUE)
         self.relay.tabs[self] = None
         self.write(self.relay.history.all_frames())
         log.debug("tab %s joined: %d", self.address, len(self.relay.tabs))
 
     def leave(self) -> None:
-        """Ends all that the tab does. Its SUB is closed where it was made, by `WebSocketApp`."""
+        """Ends all that the tab does. Its SUB is closed where it was made, in `WebSocketApp`."""
         self.relay.tabs.pop(self, None)
         log.debug("tab %s left: %d", self.address, len(self.relay.tabs))
         self.closing = True
@@ -718,53 +711,58 @@ class Tab:
     # Sending
 
     def pump(self) -> None:
-        """Sends the next batch. This is the hot path, called for each tab and batch: hence two calls and little else.
+        """Sends the next batch, if the tab is not full.
 
-        An error ends this tab alone; it must reach neither the relay nor the other tabs.
+        This is the hot path, called for each tab and batch, so it does nothing but receive and send. An error ends this
+        tab alone; it must reach neither the relay nor the other tabs.
         """
         if self.pending or self.closing:
             return
         try:
             batch = self.receive_batch(NOBLOCK)
-            sent = self.send(batch)
-            if sent < len(batch):
-                self.wait_with(memoryview(batch)[sent:])
-        except zmq.Again:                   # there is none: it had more than the high-water mark, or is not joined yet
+        except zmq.Again:                   # no batch is there: the tab has caught up
             self.watcher.stop()
-        except BlockingIOError:
-            self.wait_with(memoryview(batch))
+            return
         except Exception as error:
             self.fail(error)
+            return
+        try:
+            sent = self.send(batch)
+        except BlockingIOError:
+            sent = 0
+        except Exception as error:
+            self.fail(error)
+            return
+        if sent < len(batch):
+            self.keep(memoryview(batch)[sent:])
 
     def write(self, data: bytes) -> None:
         """Sends what the socket takes, behind what is pending. Nothing gets into the middle of another frame."""
-        self.wait_with(memoryview(data))
+        self.keep(memoryview(data))
         self.send_pending()
 
-    def wait_with(self, data: memoryview) -> None:
-        """Puts data behind what is pending: the hub calls when the socket takes it. A view is not a copy."""
+    def keep(self, data: memoryview) -> None:
+        """Puts data behind what is pending. It is a view, so that tabs that are sent the same bytes share them."""
         self.pending.append(data)
         self.watcher.start(self.send_pending)
 
     def send_pending(self) -> None:
-        """Sends what a full socket had not taken. Then the hub calls `pump`, until no batch waits."""
+        """Sends what a full socket had not taken, as far as it takes it now."""
         try:
             while self.pending:
                 sent = self.send(self.pending[0])
                 self.pending[0] = self.pending[0][sent:]
                 if not self.pending[0]:
                     self.pending.popleft()
-        except BlockingIOError:
+        except BlockingIOError:             # still full: the hub calls again
             return
         except Exception as error:
             self.fail(error)
-        if self.closing:
-            self.watcher.stop()
-        else:
-            self.watcher.start(self.pump)
+            return
+        self.watcher.start(self.pump)       # instead of this function: batches may wait in the SUB
 
     def fail(self, error: Exception) -> None:
-        """The connection cannot go on: shuts it down, so that the greenlet that reads sees its end."""
+        """The connection cannot go on: shuts it down, so that the greenlet that reads from it sees its end."""
         self.closing = True
         self.pending.clear()
         self.watcher.stop()
@@ -803,10 +801,13 @@ class Tab:
             if opcode == PING:
                 self.wait_until_sent()      # who pings but does not read waits
                 self.write(encode_frame(PONG, payload))
-            let_others_run()                # a reader's buffer may hold 85 pings
+            let_others_run()                # the reader's buffer may hold dozens of pings
 
     def read_frame(self) -> tuple[int, bytes] | None:
-        """Opcode and payload of the next control frame; None where the client is gone. Raises Ending."""
+        """Opcode and payload of the next control frame; None where the client is gone. Raises Ending.
+
+        `raw_read` is the library's. It returns fewer bytes than it is asked for only at the connection's end.
+        """
         head = self.ws.raw_read(2)
         if len(head) < 2:
             return None
@@ -827,11 +828,11 @@ def parse_frame_head(head: bytes) -> tuple[int, int]:
     size = head[1] & LENGTH_BITS
     if head[0] & RESERVED_BITS:
         raise Ending(PROTOCOL_ERROR, "reserved bits are set")
-    if opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
+    if opcode not in DATA_OPCODES + CONTROL_OPCODES:
         raise Ending(PROTOCOL_ERROR, "unknown opcode")
     if not head[1] & MASK_BIT:
         raise Ending(PROTOCOL_ERROR, "a client's frame must be masked")
-    if opcode in (CONTINUATION, TEXT, BINARY):
+    if opcode in DATA_OPCODES:
         raise Ending(UNSUPPORTED_DATA, "one-way stream")
     if not head[0] & FINAL_FRAGMENT_BIT:
         raise Ending(PROTOCOL_ERROR, "fragmented control frame")
@@ -865,6 +866,7 @@ SECURITY_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "
 HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
 ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
 SCHEME_PORTS = {"http": 80, "https": 443}
+# What the page keeps in its address (graph.js); all else is left out where it is sent to another address.
 VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|apart(=1?)?", re.IGNORECASE)
 WEBSOCKET_KEY = re.compile("[A-Za-z0-9+/]{22}==")   # 16 bytes in base64 (RFC 6455 §4.1)
 
@@ -879,12 +881,6 @@ class Refusal(NamedTuple):
 
 
 WRONG_HOST = Refusal("403 Forbidden", "No such host here; see --allow-host.")
-WRONG_ORIGIN = Refusal("403 Forbidden", "Pages of another origin may not connect.")
-WRONG_PROTOCOL = Refusal("426 Upgrade Required", "This port speaks WebSocket.")
-WRONG_HANDSHAKE = Refusal("400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13).")
-WRONG_METHOD = Refusal("405 Method Not Allowed", "GET or HEAD.")
-NOT_SERVED = Refusal("404 Not Found", "No such page here.")
-NO_FILES = Refusal("503 Service Unavailable", "This server can open no more files now.")
 
 
 class Doors:
@@ -899,9 +895,9 @@ class Doors:
         self.page_port = page_port
         self.beyond_loopback = beyond_loopback
 
-    def our_name(self, host: str) -> str | None:
-        """The name in a Host header, if it is one of ours."""
-        match = HOST.fullmatch(host)
+    def our_name(self, environ: Environ) -> str | None:
+        """The name in a request's Host header, if it is one of ours."""
+        match = HOST.fullmatch(environ.get("HTTP_HOST", ""))
         if not match:
             return None
         name = match[1].lower()
@@ -936,10 +932,11 @@ class WebSocketApp:
         self.doors = doors
         self.max_tabs = max_tabs
 
-    def refuses(self, handler: WebSocketHandler) -> bool:
-        """gevent-websocket asks this before it upgrades; if so, the request goes on as plain HTTP.
+    def must_not_upgrade(self, handler: WebSocketHandler) -> bool:
+        """gevent-websocket's pre_start_hook: if it is true, the request goes on to `__call__` as plain HTTP.
 
-        What a tab needs is taken here: once the client has been told "101 Switching Protocols" it is too late.
+        Besides judging the request, it takes what a tab needs: once the client has been told "101 Switching Protocols",
+        it is too late to find that no file descriptor is left.
         """
         environ = handler.environ
         environ["zws.refusal"] = self.refusal(environ)
@@ -947,25 +944,26 @@ class WebSocketApp:
             try:
                 subscriber = self.relay.new_subscriber()
             except zmq.ZMQError:
-                environ["zws.refusal"] = NO_FILES
-            else:
-                environ["zws.subscriber"] = subscriber
-                connection = gevent.getcurrent()    # a greenlet; the SUB ends with it, in whatever way that ends
-                connection.rawlink(lambda _: subscriber.close(0))
+                environ["zws.refusal"] = Refusal("503 Service Unavailable", "No file descriptor is left for a tab.")
+                return True
+            # The upgrade can still fail, and then `__call__` never comes. But the greenlet of this connection ends in
+            # any case, and calls what is linked to it: then the SUB is closed (0: without waiting to send anything).
+            gevent.getcurrent().rawlink(lambda greenlet: subscriber.close(0))
+            environ["zws.subscriber"] = subscriber
         return environ["zws.refusal"] is not None
 
     def refusal(self, environ: Environ) -> Refusal | None:
         """Why a client gets no tab; None where it gets one."""
-        host_name = self.doors.our_name(environ.get("HTTP_HOST", ""))
+        host_name = self.doors.our_name(environ)
         if not host_name:
             return WRONG_HOST
         if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
-            return WRONG_PROTOCOL
+            return Refusal("426 Upgrade Required", "This port speaks WebSocket.")
         if not is_handshake(environ):
-            return WRONG_HANDSHAKE
+            return Refusal("400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13).")
         origin = environ.get("HTTP_ORIGIN")     # only browsers send one
         if origin is not None and not self.doors.is_our_origin(origin, host_name):
-            return WRONG_ORIGIN
+            return Refusal("403 Forbidden", "Pages of another origin may not connect.")
         if len(self.relay.tabs) >= self.max_tabs:
             return Refusal("503 Service Unavailable", f"All {self.max_tabs} tabs are taken.")
         return None
@@ -973,7 +971,7 @@ class WebSocketApp:
     def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
         refusal = environ["zws.refusal"]
         if refusal:
-            return answer(environ, start_response, refusal, ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+            return answer(environ, start_response, *refusal, ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
         Tab(environ["wsgi.websocket"], environ["zws.subscriber"], self.relay).serve()
         return []
 
@@ -999,23 +997,25 @@ class StaticFiles:
         self.parser = StaticURLParser(HERE)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        host_name = self.doors.our_name(environ.get("HTTP_HOST", ""))
-        path = environ["PATH_INFO"]
+        host_name = self.doors.our_name(environ)
+        path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
         if not host_name:
-            return answer(environ, start_response, WRONG_HOST)
+            return answer(environ, start_response, *WRONG_HOST)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return answer(environ, start_response, WRONG_METHOD, ("Allow", "GET, HEAD"))
-        if path == "/" or (path == PAGE and self.names_other_port(environ["QUERY_STRING"])):
-            location = self.page_with_port(environ["QUERY_STRING"])
-            return answer(environ, start_response, Refusal("302 Found", "See there."), ("Location", location))
+            return answer(environ, start_response, "405 Method Not Allowed", "GET or HEAD.", ("Allow", "GET, HEAD"))
+        if path == "/" or (path == PAGE and self.names_other_port(query)):
+            location = ("Location", self.page_with_port(query))
+            return answer(environ, start_response, "302 Found", "See there.", location)
         if path not in SERVED_PATHS or not os.path.isfile(HERE + path):
-            return answer(environ, start_response, NOT_SERVED)
+            return answer(environ, start_response, "404 Not Found", "No such page here.")
         return self.serve_file(environ, start_response, host_name)
 
     def names_other_port(self, query: str) -> bool:
         """Whether the page, opened with this query, would look for its WebSocket at another port than ours."""
-        named = [parameter for parameter in query.split("&") if parameter.startswith("ws=")]
-        return (named or [f"ws={DEFAULT_WS_PORT}"]) != [f"ws={self.ws_port}"]
+        port_parameters = [parameter for parameter in query.split("&") if parameter.startswith("ws=")]
+        if not port_parameters:
+            return self.ws_port != DEFAULT_WS_PORT
+        return port_parameters != [f"ws={self.ws_port}"]
 
     def page_with_port(self, query: str) -> str:
         """The page's address with our WebSocket port, and with the parameters of the view that the query had."""
@@ -1023,7 +1023,7 @@ class StaticFiles:
         return PAGE + "?" + "&".join([f"ws={self.ws_port}", *view])
 
     def serve_file(self, environ: Environ, start_response: StartResponse, host_name: str) -> Iterable[bytes]:
-        """Has paste serve the file. Of the request's headers it gets none: it fails on some, and needs none."""
+        """Has paste serve the file. It gets no header of the request: an odd If-None-Match makes it fail."""
         without_headers = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
         headers = [*SECURITY_HEADERS, ("Content-Security-Policy", self.content_policy(host_name))]
 
@@ -1039,11 +1039,12 @@ class StaticFiles:
                 f"connect-src ws:{ours} wss:{ours}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
-def answer(environ: Environ, start_response: StartResponse, refusal: Refusal, *headers: tuple[str, str]) -> list[bytes]:
+def answer(environ: Environ, start_response: StartResponse, status: str, text: str,
+           *headers: tuple[str, str]) -> list[bytes]:
     """A response of one line of plain text."""
-    body = refusal.text.encode() + b"\n"
-    start_response(refusal.status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))),
-                                    *SECURITY_HEADERS, *headers])
+    body = text.encode() + b"\n"
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))),
+                            *SECURITY_HEADERS, *headers])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
@@ -1051,12 +1052,13 @@ def answer(environ: Environ, start_response: StartResponse, refusal: Refusal, *h
 
 MAX_REQUEST_BYTES = 32 * 1024
 MAX_REQUEST_SECONDS = 10
-READ_BUFFER_BYTES = 512                     # for each connection; a handshake takes some 500 bytes
+READ_BUFFER_BYTES = 512                     # of each connection
 WAITING_CONNECTIONS = 1024                  # that the system keeps until they are accepted
 ACCEPTS_IN_A_ROW = 10                       # then all else gets its turn; gevent's 100 would keep the hub for long
 SEND_BUFFER_BYTES = 128 * 1024              # what the system holds for a slow client
-UNACKNOWLEDGED_MS = 20_000                  # a client that takes no bytes for so long is gone
-SILENT_SECONDS, PROBE_SECONDS = 10, 5       # after so long a client is asked whether it is there, and then so often
+UNACKNOWLEDGED_MS = 20_000                  # a client that acknowledges no bytes for so long is gone
+SILENT_SECONDS = 10                         # after that, the system asks a silent client whether it is still there,
+PROBE_SECONDS = 5                           # and asks again each time that this has gone by without an answer
 
 SOCKET_OPTIONS = [                          # level, name and value; a system may lack some of them
     ("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER_BYTES),
@@ -1071,7 +1073,7 @@ SOCKET_OPTIONS = [                          # level, name and value; a system ma
 class FairReader(socket.SocketIO):
     """A client's bytes. gevent's recv does not switch while there are any: a flood would have the hub to itself."""
 
-    bytes_left: float = 0                   # that the client may send
+    bytes_left: float = MAX_REQUEST_BYTES   # that the client may send
 
     def readinto(self, buffer: Any) -> int:
         let_others_run()
@@ -1085,34 +1087,35 @@ class FairReader(socket.SocketIO):
 class Handler(WebSocketHandler):
     """The libraries' handler of a connection, with bounds: one request, which is short and done within 10 s."""
 
-    logger = logging.Logger("geventwebsocket", logging.CRITICAL)    # it would log each refusal
+    logger = logging.Logger("geventwebsocket", logging.CRITICAL)    # the library's would say each refusal
 
     def __init__(self, connection: Any, address: Any, server: Server) -> None:
         self.reader = FairReader(connection, "r")
         self.deadline = gevent.Timeout(MAX_REQUEST_SECONDS, False)
-        super().__init__(connection, address, server, io.BufferedReader(self.reader, READ_BUFFER_BYTES))
+        rfile = io.BufferedReader(self.reader, READ_BUFFER_BYTES)   # the library reads request and frames from it
+        super().__init__(connection, address, server, rfile)
 
     def handle_one_request(self) -> Any:
-        self.reader.bytes_left = MAX_REQUEST_BYTES
+        """The library calls this once more if the result is True. None ends the connection."""
         with self.deadline:
             result = super().handle_one_request()
-            return None if result is True else result   # True would mean: and now the next request
-        return None                         # the deadline is over
+            return None if result is True else result
+        return None                         # the deadline has passed: a Timeout with False ends its block silently
 
     def run_websocket(self) -> None:
-        """The bounds are those of a request; a WebSocket connection lasts."""
+        """The library calls this after an upgrade. The bounds are those of a request; a WebSocket lasts."""
         self.deadline.close()
         self.reader.bytes_left = math.inf
         super().run_websocket()
 
     def handle_error(self, *error: Any) -> None:
-        """Ends the connection. The library's response of status 500 would wait for a client that does not read."""
+        """The library would send a response of status 500, and wait for a client that may not read it."""
         self._log_error(*error)
         self.close_connection = True
 
     def _handle_client_error(self, error: Exception) -> Any:
-        """gevent prints a traceback of what is not a ValueError, also where a client leaves within its headers."""
-        if isinstance(error, OSError):
+        """The library prints a traceback for all but a ValueError, which it answers with status 400."""
+        if isinstance(error, OSError):      # the client has left within its headers
             return None
         return super()._handle_client_error(ValueError(str(error)))
 
@@ -1120,7 +1123,7 @@ class Handler(WebSocketHandler):
 class Server(WSGIServer):
     """gevent's HTTP server, with bounds on the connections that are open, and on what a slow one holds."""
 
-    max_accept = ACCEPTS_IN_A_ROW
+    max_accept = ACCEPTS_IN_A_ROW           # a setting of gevent's
 
     def __init__(self, host: str, port: int, max_connections: int) -> None:
         no_name = {"SERVER_NAME": ""}       # or gevent asks the name server for it
@@ -1136,12 +1139,12 @@ class Server(WSGIServer):
 
 
 def report_errors_in_one_line(hub: Any) -> None:
-    """Clients that come and go are no errors, and no traceback reaches a user."""
-    out_of_files = ThrottledLog("could not accept a connection {} times")
+    """Replaces how gevent's hub reports errors. Clients that come and go are none, and no user sees a traceback."""
+    out_of_descriptors = ThrottledLog("could not accept a connection {} times")
 
     def print_exception(context: object, kind: type[BaseException], error: BaseException, traceback: object) -> None:
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            out_of_files.add("all files are in use")
+            out_of_descriptors.add("all file descriptors are in use")
         else:
             log.error("%s: %r", context, error)
     hub.print_exception = print_exception
@@ -1153,8 +1156,8 @@ def report_errors_in_one_line(hub: Any) -> None:
 MAX_PORT = 65_535
 MAX_HISTORY = 1_000_000
 MAX_TABS = 60_000
-FILES_PER_TAB = 2                           # its socket, and its SUB's event
-SPARE_FILES = 1000                          # for all that is not a tab
+FILES_PER_TAB = 2                           # descriptors: its socket's, and its SUB's
+SPARE_FILES = 1000                          # descriptors for all that is not a tab
 SPARE_SOCKETS = 100                         # of ZeroMQ, for all that is not a tab
 END_SECONDS = 1.0                           # so long the tabs have to answer the close
 LOOPBACK = re.compile(r"127\.|::1$")
@@ -1213,7 +1216,7 @@ def check_ports(options: argparse.Namespace) -> None:
             sys.exit(f"zws: there is no port {port_of_endpoint[1]}: {endpoint}")
 
 
-def check_files() -> None:
+def check_page_files() -> None:
     """Ends the program where a file of the page is missing."""
     for path in SERVED_PATHS:
         if not os.path.isfile(HERE + path):
@@ -1222,7 +1225,8 @@ def check_files() -> None:
 
 
 def raise_file_limit() -> int:
-    """Lets this process open as many files as it may, and as all tabs need; returns how many these are."""
+    """Lets this process have as many file descriptors as it may, or as all tabs need; returns on how many it can count.
+    """
     wanted = MAX_TABS * FILES_PER_TAB + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -1255,19 +1259,22 @@ def explain(error: Exception) -> str:
 
 
 def plan_connections(max_files: int) -> tuple[int, int, int]:
-    """How many tabs there can be, and how many connections at each of the two ports, so that the files suffice."""
+    """Shares out the file descriptors: how many tabs there can be, and how many connections at each of the two ports.
+
+    Half of what is spare goes to the page's port. A quarter goes to those at the WebSocket port who are no tabs, and
+    are told that all are taken. A quarter is left for ZeroMQ's connections and all else.
+    """
     spare_files = min(SPARE_FILES, max_files // 2)
     max_tabs = min(MAX_TABS, (max_files - spare_files) // FILES_PER_TAB)
     max_page_connections = spare_files // 2
-    max_ws_connections = max_tabs + spare_files // 4        # more than tabs: who gets none is told so
+    max_ws_connections = max_tabs + spare_files // 4
     return max_tabs, max_page_connections, max_ws_connections
 
 
-def new_context(options: argparse.Namespace, max_tabs: int) -> zmq.green.Context:
-    """The ZeroMQ context of all sockets, with room for a SUB for each tab."""
+def new_context(endpoints: Iterable[str], max_sockets: int) -> zmq.green.Context:
+    """The ZeroMQ context of all sockets."""
     context = zmq.green.Context()
-    context.set(zmq.MAX_SOCKETS, max_tabs + SPARE_SOCKETS)
-    endpoints = (options.zmq, options.republish or "", *options.upstream)
+    context.set(zmq.MAX_SOCKETS, max_sockets)
     context.set(zmq.IPV6, any("[" in endpoint for endpoint in endpoints))
     return context
 
@@ -1320,21 +1327,21 @@ def open_browsers(url: str) -> None:
     print(f"No browser window could be opened here: open {url} yourself.", flush=True)
 
 
-def spawn_part(end: gevent.event.AsyncResult, name: str, part: Callable[..., None], *arguments: Any) -> None:
-    """Starts a part of the server as a greenlet. If it fails, all ends with status 1: nothing works without it."""
+def spawn_part(exit_status: gevent.event.AsyncResult, name: str, part: Callable[..., None], *arguments: Any) -> None:
+    """Starts a part of the server as a greenlet. If it fails, the process ends with status 1: nothing works without it.
+    """
     def run() -> None:
         try:
             part(*arguments)
         except Exception as error:
             log.error("the %s has failed: %r", name, error)
-            end.set(1)
+            exit_status.set(1)
     gevent.spawn(run)
 
 
 def send_lines(endpoint: str) -> None:
     """Sends the lines of standard input to a running server, and returns when all of them are sent."""
-    context = zmq.green.Context()
-    context.set(zmq.IPV6, "[" in endpoint)
+    context = new_context([endpoint], SPARE_SOCKETS)
     publisher = LinePublisher(context)
     with opening(endpoint):
         connect_and_watch(publisher.socket, "server", endpoint)
@@ -1344,7 +1351,13 @@ def send_lines(endpoint: str) -> None:
     gevent.get_hub().threadpool.apply(context.term)     # waits until everything is sent; in a thread, for Ctrl-C
 
 
-def end_tabs(relay: Relay) -> None:
+def end_on_signal(end: Callable[[int], None]) -> None:
+    """Ctrl-C and SIGTERM call `end` with exit status 0."""
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(signal_number, end, 0)
+
+
+def close_tabs(relay: Relay) -> None:
     """Tells every tab that the server ends, and waits a little until they have answered."""
     for tab in relay.tabs:
         tab.close(Ending(GOING_AWAY, "server stopped"))
@@ -1353,23 +1366,25 @@ def end_tabs(relay: Relay) -> None:
             gevent.sleep(0.02)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Makes the parts, opens the ports, starts everything, waits for the end, and ends it."""
-    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    options = parse_arguments(sys.argv[1:])
     logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if options.verbose else logging.INFO)
-    end = gevent.event.AsyncResult()        # the exit status
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(signal_number, os._exit if options.send else end.set, 0)
     report_errors_in_one_line(gevent.get_hub())
     if options.send:
-        return send_lines(options.send)
-    check_files()
+        end_on_signal(os._exit)
+        send_lines(options.send)
+        return
+    check_page_files()
+    exit_status = gevent.event.AsyncResult()    # the process ends when it is set
+    end_on_signal(exit_status.set)
 
     max_tabs, max_page_connections, max_ws_connections = plan_connections(raise_file_limit())
-    context = new_context(options, max_tabs)
+    endpoints = [options.zmq, options.republish or "", *options.upstream]
+    context = new_context(endpoints, max_tabs + SPARE_SOCKETS)
     relay = Relay(context, options.history)
-    pages = Server(options.host, options.http_port, max_page_connections)
-    sockets = Server(options.host, options.ws_port, max_ws_connections)
+    page_server = Server(options.host, options.http_port, max_page_connections)
+    ws_server = Server(options.host, options.ws_port, max_ws_connections)
     with opening(options.zmq):
         relay.listen(options.zmq)
     for endpoint in options.upstream:
@@ -1378,37 +1393,38 @@ def main(arguments: list[str] | None = None) -> None:
     if options.republish:
         with opening(options.republish):
             relay.republish(options.republish)
-    with opening(f"{url_host(options.host)}:{options.http_port}"):
-        pages.open()
-    with opening(f"{url_host(options.host)}:{options.ws_port}"):
-        sockets.open()
+    host = url_host(options.host)
+    with opening(f"{host}:{options.http_port}"):
+        page_server.open()
+    with opening(f"{host}:{options.ws_port}"):
+        ws_server.open()
 
-    beyond_loopback = not LOOPBACK.match(pages.address[0])
-    names = ["localhost", "127.0.0.1", "[::1]", url_host(options.host), *options.allow_host]
-    doors = Doors(names, pages.server_port, beyond_loopback)
-    pages.application = StaticFiles(doors, sockets.server_port)
-    sockets.application = WebSocketApp(relay, doors, max_tabs)
-    pages.pre_start_hook = lambda handler: True     # where it is true, the library does not upgrade to WebSocket
-    sockets.pre_start_hook = sockets.application.refuses
+    names = ["localhost", "127.0.0.1", "[::1]", host, *options.allow_host]
+    beyond_loopback = not LOOPBACK.match(page_server.server_host)
+    doors = Doors(names, page_server.server_port, beyond_loopback)
+    page_server.application = StaticFiles(doors, ws_server.server_port)
+    page_server.pre_start_hook = lambda handler: True       # nothing is upgraded to WebSocket here
+    ws_server.application = WebSocketApp(relay, doors, max_tabs)
+    ws_server.pre_start_hook = ws_server.application.must_not_upgrade
 
-    pages.start()
-    sockets.start()
-    for sub, take in relay.sources:
-        spawn_part(end, "relay", relay.run, sub, take)
-    url = page_url(options.host, pages.server_port)
-    print_banner(options, url, pages.server_port, relay.endpoint)
+    page_server.start()
+    ws_server.start()
+    for sub, make_frame in relay.sources:
+        spawn_part(exit_status, "relay", relay.run, sub, make_frame)
+    url = page_url(options.host, page_server.server_port)
+    print_banner(options, url, page_server.server_port, relay.endpoint)
     if options.source == "sine":
-        spawn_part(end, "sine wave", zmq_producer, context, relay.endpoint)
+        spawn_part(exit_status, "sine wave", zmq_producer, context, relay.endpoint)
     if options.source == "stdin":
-        spawn_part(end, "reader of standard input", stdin_producer, context, relay.endpoint)
+        spawn_part(exit_status, "reader of standard input", stdin_producer, context, relay.endpoint)
     if not options.no_browser:
         gevent.spawn(open_browsers, url)
 
-    status = end.get()
-    pages.close()
-    sockets.close()
-    end_tabs(relay)
-    os._exit(status)                        # a thread may still wait for a line or a browser
+    status = exit_status.get()
+    page_server.close()
+    ws_server.close()
+    close_tabs(relay)
+    os._exit(status)                        # not sys.exit: a thread may still wait for a line or a browser
 
 
 if __name__ == "__main__":
