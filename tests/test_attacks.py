@@ -21,6 +21,7 @@ from test_limits import answers, page_of, with_files
 from test_nodes import free_endpoint, until_it_arrives
 
 PING, MIB = 9, 1024 * 1024
+LATE_SECONDS = 1        # what nobody may be later; half of it where nothing else runs on the machine
 RESET = b"\1\0\0\0\0\0\0\0"       # for SO_LINGER: the connection ends with a reset
 
 
@@ -196,11 +197,12 @@ publisher.recv()
 
 
 @pytest.mark.parametrize(("count", "parts", "seconds"), [   # what waits behind a part waits until it was read away
-    (1, 1_000_000, 2.5), (30, 10_000, 0.5)])
+    (1, 1_000_000, 2.5), (30, 10_000, LATE_SECONDS)])
 def test_a_message_of_very_many_parts_keeps_nobody_waiting_for_long(zws, publish, count, parts, seconds):
     server = zws("--source", "none", "--history", 0)
     with started(MANY_PARTS, server.zmq, count, parts), Control(server, publish) as control:
         wait_until(lambda: "attack is over" in control.labels, 40)
+    print(f"\nlate: {control.late:.2f} s")
     assert control.late < seconds
     assert "more than 8 parts" in wait_until(lambda: server.stderr)
 
@@ -275,7 +277,8 @@ def test_hundreds_of_clients_that_ask_without_end_keep_nobody_waiting(zws, publi
             start = time.monotonic()
             assert page_of(server) == 200
             pages.append(time.monotonic() - start)
-    assert (control.late < 0.5, max(pages) < 2) == (True, True), (control.late, max(pages))
+    print(f"\nlate: {control.late:.2f} s, page {max(pages):.2f} s")
+    assert (control.late < LATE_SECONDS, max(pages) < 2) == (True, True)
 
 
 def test_of_pipelined_requests_the_first_is_answered_and_the_connection_ends(quiet):
@@ -478,5 +481,5 @@ def test_connections_to_the_zeromq_port_that_take_all_files_cost_no_tab_and_no_c
         assert page_of(server) == 200
         publish(server)({"y": 100})
         assert json.loads(tab.recv(10))["y"] == 100
-        said = [line for line in server.stderr.splitlines() if "files" in line]
+        said = [line for line in server.stderr.splitlines() if "file" in line]
         assert len(said) == server.stderr.count("\n") <= 1 + (time.monotonic() - start) // 10

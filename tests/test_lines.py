@@ -312,7 +312,8 @@ def test_lines_go_into_a_running_server(zws, sender):
         process.stdin.write(b"2")       # the last line needs no newline
         assert finish(process) == 0
         assert values(tab, 1) == [2]
-    assert process.stdout.read() == b"" and stderr_of(process) == ""
+    assert process.stdout.read() == b"" and set(stderr_of(process).splitlines()) <= {
+        f"zws: server {server.zmq} is connected"}
 
 
 @pytest.mark.parametrize("starts", ["before the server", "after the server"])
@@ -365,11 +366,14 @@ def test_where_the_server_takes_nothing_for_a_while_the_lines_wait(zws, sender):
     server.process.send_signal(signal.SIGCONT)
     fed.result(20)
     assert finish(process) == 0
-    with server.connect(max_queue=None) as tab:     # it may be too slow for some of them
-        while values(tab, 1) != [19_999]:
-            pass
-    with server.connect(max_queue=None) as tab:
-        assert values(tab, 20_001) == [0, *range(20_000)]
+
+    def late_tab():
+        got = []
+        with server.connect(max_queue=None) as tab, contextlib.suppress(TimeoutError):
+            while True:
+                got.append(json.loads(tab.recv(1))["y"])
+        return got
+    wait_until(lambda: late_tab() == [0, *range(20_000)], 20)       # they are still on their way
 
 
 def test_a_sender_says_for_whom_it_waits_and_ends_when_that_one_has_come(zws, sender):
