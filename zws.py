@@ -344,7 +344,6 @@ LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer 
 READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop can wait for
 NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
 YEAR_SECONDS = 366 * 86_400
-PORT_REST_SECONDS = 1.0
 
 # libzmq takes an HTTP request for ZMTP 1.0, and its body for messages: any web page could publish. Where a domain for
 # authentication is set, it refuses ZMTP 1 and 2, which know none. ZMTP 3 clients get in unasked, since there is nobody
@@ -452,10 +451,11 @@ class Relay:
     called, since tabs could come and go.
     """
 
-    def __init__(self, context: zmq.green.Context, max_frames: int) -> None:
+    def __init__(self, context: zmq.green.Context, max_frames: int, max_connections: int) -> None:
         # zmq.green's sockets switch greenlets within `recv` and `send`; plain ones, made here in the same context,
         # never do.
         self.context = zmq.Context.shadow(context)
+        self.max_connections = max_connections      # of publishers, and again of nodes
         self.history = History(max_frames)
         self.stamps = Stamps()
         self.dropped = ThrottledLog("dropped {} messages")
@@ -483,11 +483,10 @@ class Relay:
         """Opens the SUB to which publishers connect."""
         sub = self.open_sub()
         sub.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
-        monitor = sub.get_monitor_socket(zmq.EVENT_ACCEPT_FAILED)
+        bound_connections(sub, "publishers", self.max_connections)
         sub.bind(endpoint)
         self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with its port, where it was to be any
         self.sources.append((sub, self.frame_from_publisher))
-        gevent.spawn(watch_port, sub, monitor, self.endpoint)
 
     def connect(self, endpoint: str) -> None:
         """Opens a SUB to an upstream node."""
@@ -501,6 +500,7 @@ class Relay:
         self.nodes.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
         self.nodes.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
         self.nodes.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
+        bound_connections(self.nodes, "nodes", self.max_connections)
         self.nodes.bind(endpoint)
 
     # The way of a point
@@ -620,27 +620,33 @@ def is_in_seconds(x: float) -> bool:
     return abs(x - time.time()) < YEAR_SECONDS
 
 
-def watch_port(sub: zmq.Socket, monitor: zmq.Socket, endpoint: str) -> None:
-    """A greenlet that makes room when the publishers' connections have used up all file descriptors.
+def bound_connections(listener: zmq.Socket, what: str, max_connections: int) -> None:
+    """Bounds the connections to a ZeroMQ port, which libzmq does not: they could use up all file descriptors."""
+    monitor = listener.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+    gevent.spawn(cut_off_newest, monitor, what, max_connections)
 
-    libzmq has no bound on them, and where it cannot accept one more it tries again and again without a pause. So the
-    port is closed for a moment, with all its connections. Publishers that are still there connect again by themselves.
-    """
-    closed = ThrottledLog("closed the publishers' port for a moment {} times")
+
+def cut_off_newest(monitor: zmq.Socket, what: str, max_connections: int) -> None:
+    """A greenlet that counts the connections to a port and shuts down those beyond the bound."""
+    cut_off = ThrottledLog("cut off {} connections of " + what)
+    descriptors: set[int] = set()           # the file descriptors of the connections
     while True:
-        wait_for_message(monitor)           # of the one kind that is asked for: a connection could not be accepted
-        closed.add("its connections used up all file descriptors")
-        sub.unbind(endpoint)
-        gevent.sleep(PORT_REST_SECONDS)
-        while has_message(monitor):
-            monitor.recv_multipart()        # it was said thousands of times
-        while True:
-            try:
-                sub.bind(endpoint)
-                break
-            except zmq.ZMQError as error:
-                log.warning("cannot open %s again yet: %s", endpoint, error.strerror)
-                gevent.sleep(PORT_REST_SECONDS)
+        wait_for_message(monitor)
+        event = recv_monitor_message(monitor)
+        if event["event"] == zmq.EVENT_DISCONNECTED:
+            descriptors.discard(event["value"])
+            continue
+        descriptors.add(event["value"])
+        if len(descriptors) > max_connections:
+            cut_off.add(f"at most {max_connections}, or no file descriptor is left for the tabs")
+            shut_down(event["value"], event["endpoint"])
+
+
+def shut_down(descriptor: int, endpoint: bytes) -> None:
+    """Ends a connection that libzmq has accepted at the endpoint, unless it is gone and its descriptor is another's."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+        if connection.family == socket.AF_UNIX or endpoint.endswith(b":%d" % connection.getsockname()[1]):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 # ---- Tab: from the queue to one WebSocket ---------------------------------------------------------------------------
@@ -1179,7 +1185,7 @@ MAX_PORT = 65_535
 MAX_HISTORY = 1_000_000
 MAX_TABS = 60_000
 FILES_PER_TAB = 2                           # descriptors: its socket's, and its SUB's
-SPARE_FILES = 1000                          # descriptors for all that is not a tab
+SPARE_FILES = 2000                          # descriptors for all that is not a tab
 SPARE_SOCKETS = 100                         # of ZeroMQ, for all that is not a tab
 END_SECONDS = 1.0                           # so long the tabs have to answer the close
 LOOPBACK = re.compile(r"127\.|::1$")
@@ -1232,6 +1238,8 @@ def check_ports(options: argparse.Namespace) -> None:
             sys.exit(f"zws: there is no port {port}")
     if options.http_port == options.ws_port != 0:
         sys.exit(f"zws: --http-port and --ws-port are both {options.ws_port}")
+    if options.send == "":
+        sys.exit("zws: --send names no endpoint")
     for endpoint in (options.zmq, options.republish, options.send, *options.upstream):
         port_of_endpoint = re.search(r":([0-9]+)$", endpoint or "")
         if port_of_endpoint and int(port_of_endpoint[1]) > MAX_PORT:
@@ -1280,17 +1288,20 @@ def explain(error: Exception) -> str:
     return zmq.strerror(number)             # it knows the system's errors as well as ZeroMQ's
 
 
-def plan_connections(max_files: int) -> tuple[int, int, int]:
-    """Shares out the file descriptors: how many tabs there can be, and how many connections at each of the two ports.
+class Limits(NamedTuple):
+    """How many tabs there can be, and how many connections to each port, so that the file descriptors suffice."""
+    tabs: int
+    ws_connections: int         # more than tabs: who gets none is told so
+    page_connections: int
+    zmq_connections: int        # of publishers, and again of nodes
 
-    Half of what is spare goes to the page's port. A quarter goes to those at the WebSocket port who are no tabs, and
-    are told that all are taken. A quarter is left for ZeroMQ's connections and all else.
-    """
+
+def share_out(max_files: int) -> Limits:
+    """Shares out the file descriptors. An eighth of those that are not for tabs is left for all else."""
     spare_files = min(SPARE_FILES, max_files // 2)
     max_tabs = min(MAX_TABS, (max_files - spare_files) // FILES_PER_TAB)
-    max_page_connections = spare_files // 2
-    max_ws_connections = max_tabs + spare_files // 4
-    return max_tabs, max_page_connections, max_ws_connections
+    return Limits(tabs=max_tabs, ws_connections=max_tabs + spare_files // 8, page_connections=spare_files // 4,
+                  zmq_connections=spare_files // 4)
 
 
 def new_context(endpoints: Iterable[str], max_sockets: int) -> zmq.green.Context:
@@ -1415,12 +1426,12 @@ def main() -> None:
     exit_status = gevent.event.AsyncResult()    # the process ends when it is set
     end_on_signal(exit_status.set)
 
-    max_tabs, max_page_connections, max_ws_connections = plan_connections(raise_file_limit())
+    limits = share_out(raise_file_limit())
     endpoints = [options.zmq, options.republish or "", *options.upstream]
-    context = new_context(endpoints, max_tabs + SPARE_SOCKETS)
-    relay = Relay(context, options.history)
-    page_server = Server(options.host, options.http_port, max_page_connections)
-    ws_server = Server(options.host, options.ws_port, max_ws_connections)
+    context = new_context(endpoints, limits.tabs + SPARE_SOCKETS)
+    relay = Relay(context, options.history, limits.zmq_connections)
+    page_server = Server(options.host, options.http_port, limits.page_connections)
+    ws_server = Server(options.host, options.ws_port, limits.ws_connections)
     with opening(options.zmq):
         relay.listen(options.zmq)
     for endpoint in options.upstream:
@@ -1440,7 +1451,7 @@ def main() -> None:
     doors = Doors(names, page_server.server_port, beyond_loopback)
     page_server.application = StaticFiles(doors, ws_server.server_port)
     page_server.pre_start_hook = lambda handler: True       # nothing is upgraded to WebSocket here
-    ws_server.application = WebSocketApp(relay, doors, max_tabs)
+    ws_server.application = WebSocketApp(relay, doors, limits.tabs)
     ws_server.pre_start_hook = ws_server.application.must_not_upgrade
 
     collect_garbage_rarely()

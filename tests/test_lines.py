@@ -330,7 +330,7 @@ def test_two_senders_lose_no_line_and_keep_their_order(zws, sender, starts):
         send()
         for process in senders.values():
             is_up(process)
-    server = zws("--source", "none", "--zmq", endpoint)
+    server = zws("--source", "none", "--zmq", endpoint, "--history", 1000)     # the lines may come before the tab
     with server.connect(max_queue=None) as tab:
         if starts == "after the server":
             send()
