@@ -52,8 +52,8 @@ class Points {
 
   makeRoom() {
     const room = this.xs.length;
-    const isHalfFree = this.start >= room / 2;  // by points that were dropped: then the same room will do
-    const xs = new Float64Array(isHalfFree ? room : 2 * room);
+    const isEnough = this.start > room / 32;  // where old points were dropped, so much is free again
+    const xs = new Float64Array(isEnough ? room : 2 * room);
     const ys = new Float64Array(xs.length);
     xs.set(this.xs.subarray(this.start, this.end));
     ys.set(this.ys.subarray(this.start, this.end));
@@ -307,12 +307,13 @@ function spanOfLast(points, count) {
   return {left: xs.reduce((one, two) => Math.min(one, two)), right: xs.reduce((one, two) => Math.max(one, two))};
 }
 
-// The span ends at the newest point. It is `length` long or, without that, as the last `count` points of the slowest line.
+// The span ends at the newest point. It has a chosen length or, without that, holds the last points of the slowest line.
 function liveSpan(lines, now, length, count) {
-  const spans = leadingLines(lines, now).map(({points}) => spanOfLast(points, count));
-  if (!spans.length) return {left: now - STOPPED_TIME, right: now};
+  const leading = leadingLines(lines, now);
+  if (!leading.length) return {left: now - STOPPED_TIME, right: now};
+  const spans = leading.map(({points}) => spanOfLast(points, count));
   const right = Math.max(...spans.map(span => span.right));
-  const left = length ? right - length : Math.min(...spans.map(span => span.left + (right - span.right)));
+  const left = length ? right - length : Math.min(...spans.map(span => span.left));
   return right - left >= SHORTEST_SPAN ? {left, right} : {left: right - SECOND / 2, right: right + SECOND / 2};
 }
 
@@ -404,7 +405,11 @@ function fittingScale(extremes) {
     return {low: low - half, high: low + half, isConstant: true};
   }
   const step = roundDown(spread / STEPS_OF_SPREAD);
-  return {low: Math.floor(low / step) * step, high: Math.ceil(high / step) * step};
+  const little = 1e-9;  // 0.0012 / 0.0001 is not quite 12
+  return {
+    low: Math.min(low, Math.floor(low / step + little) * step),
+    high: Math.max(high, Math.ceil(high / step - little) * step),
+  };
 }
 
 // What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
@@ -538,7 +543,7 @@ function drawFrame() {
 
 // ---- drawing: what. Strips from top to bottom, each of them a plot: one for all lines, or one for each line ----
 
-const TIME_LABEL_WIDTH = 140;  // pixels from one time to the next
+const TIME_LABEL_ROOM = 2.5;  // times as wide as a time is written, from one to the next
 const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
 const MARGIN = 8;  // pixels around the plots
 const MAX_DOTTED_POINTS = 200;  // lines of more points are drawn without dots,
@@ -604,6 +609,7 @@ function alignStrips() {
 
 function drawStrip(strip, group) {
   const {plot} = strip;
+  if (!isInSight(strip)) return;
   const length = span.right - span.left;
   Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ...timeFormat(length)});
   Object.assign(plot.getYAxes()[0].options, {
@@ -634,8 +640,14 @@ function withEnds(ticks) {
   return [[-Infinity, ""], ...ticks, [Infinity, ""]];
 }
 
+function isInSight({box}) {
+  const {scrollTop, clientHeight} = element("placeholder");
+  return box.offsetTop < scrollTop + clientHeight && box.offsetTop + box.offsetHeight > scrollTop;
+}
+
 function timeTicks(axis) {
-  axis.delta = (axis.max - axis.min) * TIME_LABEL_WIDTH / element("placeholder").clientWidth;
+  const most = element("placeholder").clientWidth / (TIME_LABEL_ROOM * axis.options.labelWidth);
+  axis.delta = (axis.max - axis.min) / most;
   return withEnds(axis.tickGenerator(axis));
 }
 
@@ -769,7 +781,7 @@ function setText(node, text) {
 
 function placeHair() {
   const hair = element("hair");
-  hair.hidden = hairAt === null || drag !== null || !strips.length;
+  hair.hidden = hairAt === null || !strips.length || !element("selection").hidden;
   if (hair.hidden) return;
   hair.style.left = `${pixelAt(hairAt)}px`;
   hair.classList.toggle("flipped", hairAt > 0.5);
@@ -811,6 +823,7 @@ element("placeholder").addEventListener("keydown", event => {
   element("placeholder").setAttribute("aria-valuetext", `${clockText(timeAt(hairAt))}: ${readings.join(", ")}`);
 });
 
+element("placeholder").addEventListener("scroll", askForDrawing);
 element("placeholder").addEventListener("blur", () => moveHair(null));
 
 // ---- looking closer: a range is dragged over, with mouse or finger ----
