@@ -533,6 +533,7 @@ function askForDrawing() {
 function drawFrame() {
   const start = performance.now();
   isDrawingAskedFor = false;
+  if (start < restUntil) return askForDrawing();  // asked for before it was known how long the last drawing took
   restUntil = start + SHORTEST_REST;
   draw();
   setTimeout(() => {  // The browser paints first, which is most of the work.

@@ -676,7 +676,7 @@ def test_what_is_shown_can_be_saved_with_every_digit(feed):
     feed = feed("&span=10")
     page = feed.page
     label = 'a, "b"\r\nline\nbreak'
-    points = [[NOW - 20_000, 1], [NOW - 5000.25, 0.1], [NOW - 4000, 1 / 3], [NOW - 3000, -1e-300],
+    points: list[list[float]] = [[NOW - 20_000, 1], [NOW - 5000.25, 0.1], [NOW - 4000, 1 / 3], [NOW - 3000, -1e-300],
               [NOW, 12345678901234568]]
     feed.send(label, *points)
     feed.line("hidden")
