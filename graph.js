@@ -21,7 +21,10 @@ const COLORS = [
 const FIRST_COLORS = 10;  // these differ most; the others are used when they are taken
 
 const element = id => document.getElementById(id);
-const clamp = (number, least, most) => Math.min(Math.max(number, least), most);
+const fromTemplate = id => element(id).content.firstElementChild.cloneNode(true);
+const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
+const least = numbers => numbers.reduce((one, two) => Math.min(one, two), Infinity);
+const most = numbers => numbers.reduce((one, two) => Math.max(one, two), -Infinity);
 
 // ---- points: x (a time in milliseconds) and y of one line, in the order in which they came ----
 
@@ -296,15 +299,15 @@ function leadingLines(lines, now) {
   const candidates = live.length ? live : lines;
   const dated = candidates.filter(line => isNear(newestX(line), now));
   if (!dated.length) return candidates;  // points of 1970 that are meant: any x may be right
-  const leastError = Math.min(...dated.map(line => Math.abs(clockError(line))));
+  const leastError = least(dated.map(line => Math.abs(clockError(line))));
   return dated.filter(line => Math.abs(clockError(line)) <= leastError + CLOCK_TOLERANCE);
 }
 
 function spanOfLast(points, count) {
   const from = Math.max(points.start, points.end - count);
   const xs = points.xs.subarray(from, points.end);
-  if (points.inOrder) return {left: xs[0], right: xs.at(-1)};
-  return {left: xs.reduce((one, two) => Math.min(one, two)), right: xs.reduce((one, two) => Math.max(one, two))};
+  if (points.inOrder) return {left: xs[0], right: xs.at(-1)};  // which is quick
+  return {left: least(xs), right: most(xs)};
 }
 
 // The span ends at the newest point. It has a chosen length or, without that, holds the last points of the slowest line.
@@ -312,8 +315,8 @@ function liveSpan(lines, now, length, count) {
   const leading = leadingLines(lines, now);
   if (!leading.length) return {left: now - STOPPED_TIME, right: now};
   const spans = leading.map(({points}) => spanOfLast(points, count));
-  const right = Math.max(...spans.map(span => span.right));
-  const left = length ? right - length : Math.min(...spans.map(span => span.left));
+  const right = most(spans.map(span => span.right));
+  const left = length ? right - length : least(spans.map(span => span.left));
   return right - left >= SHORTEST_SPAN ? {left, right} : {left: right - SECOND / 2, right: right + SECOND / 2};
 }
 
@@ -350,10 +353,12 @@ function silenceOf(pairs, columnWidth) {
 
 // A null between two points breaks the line, for Flot.
 function breakAt(silence, pairs) {
-  return pairs.flatMap((pair, number) => {
-    const isBroken = number > 0 && pair[0] - pairs[number - 1][0] > silence;
-    return isBroken ? [null, pair] : [pair];
+  const broken = [];
+  pairs.forEach((pair, number) => {
+    if (number > 0 && pair[0] - pairs[number - 1][0] > silence) broken.push(null);
+    broken.push(pair);
   });
+  return broken;
 }
 
 // The points with a break, or nothing, on both sides: no line leads to them.
@@ -366,7 +371,7 @@ function extremesOf(pairs, {left, right}) {
   const inside = pairs.filter(([x]) => x >= left && x <= right);
   const ys = (inside.length ? inside : pairs).map(([, y]) => y);
   if (!ys.length) return null;
-  return {low: ys.reduce((one, two) => Math.min(one, two)), high: ys.reduce((one, two) => Math.max(one, two))};
+  return {low: least(ys), high: most(ys)};
 }
 
 // What the line shows at a time: the y of the nearest point, if the line is drawn there or the point is within reach.
@@ -545,6 +550,7 @@ function drawFrame() {
 // ---- drawing: what. Strips from top to bottom, each of them a plot: one for all lines, or one for each line ----
 
 const TIME_LABEL_ROOM = 2.5;  // times as wide as a time is written, from one to the next
+const MIN_VALUE_LABELS = 2;
 const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
 const MARGIN = 8;  // pixels around the plots
 const MAX_DOTTED_POINTS = 200;  // lines of more points are drawn without dots,
@@ -552,6 +558,9 @@ const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
 
 let strips = [];
 let stripOfTimes = null;  // below many strips, so that the times are in sight when these scroll
+const allStrips = () => (stripOfTimes ? [...strips, stripOfTimes] : strips);
+const ruler = document.createElement("canvas").getContext("2d");
+ruler.font = "12px system-ui, sans-serif";
 
 function draw() {
   if (drag) return;  // what is under the pointer must stay there
@@ -587,25 +596,21 @@ function fitStrip(strip, group, now) {
   const some = group.filter(line => line.extremes);
   if (some.length === 1) strip.scale = some[0].scale;
   if (some.length > 1) {
-    const low = Math.min(...some.map(line => line.extremes.low));
-    const high = Math.max(...some.map(line => line.extremes.high));
-    strip.scale = settledScale(strip.scale, fittingScale({low, high}), now);
+    const extremes = {low: least(some.map(line => line.extremes.low)), high: most(some.map(line => line.extremes.high))};
+    strip.scale = settledScale(strip.scale, fittingScale(extremes), now);
   }
   strip.shownScale = fixedScale || strip.scale || ARTICLE_SCALE;
-  strip.ticks = valueTicks(strip.shownScale, Math.max(2, strip.box.clientHeight / VALUE_LABEL_HEIGHT));
-  strip.name.textContent = apart ? group.map(line => nameOf(line.label)).join() : "";
-  strip.name.style.color = apart && group.length ? group[0].color : "";
+  strip.ticks = valueTicks(strip.shownScale, Math.max(MIN_VALUE_LABELS, strip.box.clientHeight / VALUE_LABEL_HEIGHT));
+  const named = apart && group.length ? group[0] : {label: "", color: ""};
+  strip.name.textContent = named.label && nameOf(named.label);
+  strip.name.style.color = named.color;
 }
 
 // All strips get the room for the widest of their values, so that the same time is below the same time.
 function alignStrips() {
-  const measure = document.createElement("canvas").getContext("2d");
-  measure.font = "12px system-ui, sans-serif";
-  const widths = strips.flatMap(strip => strip.ticks.map(([, text]) => measure.measureText(text).width));
-  const width = Math.ceil(Math.max(0, ...widths));
-  for (const strip of [...strips, stripOfTimes]) {
-    if (strip) strip.plot.getYAxes()[0].options.labelWidth = width;
-  }
+  const texts = strips.flatMap(strip => strip.ticks.map(([, text]) => text));
+  const width = Math.ceil(most(texts.map(text => ruler.measureText(text).width)));
+  for (const strip of allStrips()) strip.plot.getYAxes()[0].options.labelWidth = width;
 }
 
 function drawStrip(strip, group) {
@@ -631,9 +636,11 @@ function drawStrip(strip, group) {
 
 // How times are written, and how wide in pixels that is.
 function timeFormat(length) {
-  if (length < 3 * SECOND) return {timeformat: "%H:%M:%S.%3s", minTickSize: [1, "millisecond"], labelWidth: 80};
-  if (length < DAY) return {timeformat: "%H:%M:%S", minTickSize: [2, "second"], labelWidth: 56};
-  return {timeformat: "%Y-%m-%d<br>%H:%M", minTickSize: [2, "second"], labelWidth: 70};
+  const minTickSize = length < 3 * SECOND ? [1, "millisecond"] : [2, "second"];
+  if (length < 3 * SECOND) return {minTickSize, timeformat: "%H:%M:%S.%3s", labelWidth: 80};
+  if (length < DAY) return {minTickSize, timeformat: "%H:%M:%S", labelWidth: 56};
+  if (length < 10 * DAY) return {minTickSize, timeformat: "%m-%d %H:%M", labelWidth: 76};
+  return {minTickSize, timeformat: "%Y-%m-%d", labelWidth: 76};
 }
 
 // Flot leaves out the first and the last tick: so these are two that nobody sees.
@@ -662,12 +669,10 @@ function buildStrips(count) {
 }
 
 function newStrip(className) {
-  const [box, room, name] = ["div", "div", "bdi"].map(tag => document.createElement(tag));
+  const box = fromTemplate("strip");
   box.className = className;
-  room.className = "room";
-  name.className = "name";
-  box.append(room, name);
   element("placeholder").append(box);
+  const [room, name] = box.children;
   return {box, room, name, plot: null, scale: null, shownScale: ARTICLE_SCALE, ticks: []};
 }
 
@@ -685,15 +690,14 @@ function newPlot(strip, timeOptions) {
 }
 
 function removeStrips() {
-  for (const strip of [...strips, stripOfTimes]) {
-    if (strip) strip.plot.destroy();
-  }
+  for (const strip of allStrips()) strip.plot.destroy();
   strips = [];
   stripOfTimes = null;
   element("placeholder").replaceChildren();
 }
 
 function redrawAll() {
+  drag = null;
   removeStrips();
   draw();
 }
@@ -716,22 +720,12 @@ const nameOf = label => (label.trim() ? label : JSON.stringify(label));
 const timeAt = part => span.left + part * (span.right - span.left);
 
 function newEntry(label) {
-  const [whole, toggle, swatch, name, value, note, forget] =
-    ["span", "button", "i", "bdi", "span", "span", "button"].map(tag => document.createElement(tag));
-  whole.className = "entry";
-  toggle.className = "line";
-  value.className = "value";
-  note.className = "note";
-  forget.className = "forget";
+  const whole = fromTemplate("entry");
+  const [toggle, swatch, name, value, note, forget] =
+    [".line", "i", "bdi", ".value", ".note", ".forget"].map(part => whole.querySelector(part));
   name.textContent = nameOf(label);
   toggle.title = label;
-  toggle.type = forget.type = "button";
-  toggle.setAttribute("aria-pressed", true);
-  forget.textContent = "×";
-  forget.title = "Forget this line";
   forget.setAttribute("aria-label", `Forget ${label}`);
-  toggle.append(swatch, name, value, note);
-  whole.append(toggle, forget);
   toggle.onclick = () => {
     const line = lines.get(label);
     line.hidden = !line.hidden;
@@ -773,7 +767,7 @@ function readingText(line) {
 function widestReading({scale, decimals}) {
   if (!scale) return 1;
   const difference = legibleDifference({scale, decimals});
-  return Math.max(...[scale.low, scale.high].map(y => numberText(y, difference).length));
+  return Math.max(numberText(scale.low, difference).length, numberText(scale.high, difference).length);
 }
 
 function setText(node, text) {
@@ -814,7 +808,7 @@ const KEYS = {  // where each key moves the hair
   Escape: () => null,
 };
 
-element("placeholder").addEventListener("keydown", event => {
+element("placeholder").onkeydown = event => {
   if (!KEYS[event.key] || !strips.length) return;
   event.preventDefault();
   moveHair(KEYS[event.key](hairAt === null ? 1 : hairAt));
@@ -822,10 +816,10 @@ element("placeholder").addEventListener("keydown", event => {
   const readings = [...lines.values()].filter(line => !line.hidden).map(line => `${line.label} ${readingText(line)}`);
   element("placeholder").setAttribute("aria-valuenow", Math.round(100 * hairAt));
   element("placeholder").setAttribute("aria-valuetext", `${clockText(timeAt(hairAt))}: ${readings.join(", ")}`);
-});
+};
 
-element("placeholder").addEventListener("scroll", askForDrawing);
-element("placeholder").addEventListener("blur", () => moveHair(null));
+element("placeholder").onblur = () => moveHair(null);
+element("placeholder").onscroll = askForDrawing;
 
 // ---- looking closer: a range is dragged over, with mouse or finger ----
 
@@ -833,35 +827,36 @@ const SHORTEST_DRAG = 5;  // pixels; less is a click
 
 let drag = null;  // {from, to}: parts of the span
 
-element("placeholder").addEventListener("pointerdown", event => {
-  const isOnScrollBar = event.offsetX >= event.target.clientWidth && event.target === element("placeholder");
+element("placeholder").onpointerdown = event => {
+  const isOnScrollBar = event.target === element("placeholder") && event.offsetX >= event.target.clientWidth;
   if (event.button !== 0 || isOnScrollBar || !strips.length) return;
   const part = partAt(event.pageX);
   drag = {from: part, to: part};
   moveHair(part);
   element("placeholder").setPointerCapture(event.pointerId);
-});
+};
 
-element("placeholder").addEventListener("pointermove", event => {
+element("placeholder").onpointermove = event => {
   if (!strips.length) return;
   if (drag) drag.to = partAt(event.pageX);
   showSelection();
   moveHair(partAt(event.pageX));
-});
+};
 
-element("placeholder").addEventListener("pointerup", endDrag);
-element("placeholder").addEventListener("pointercancel", () => {
+element("placeholder").onpointerup = endDrag;
+
+element("placeholder").onpointercancel = () => {
   drag = null;
   endDrag();
-});
+};
 
-element("placeholder").addEventListener("pointerleave", event => {
+element("placeholder").onpointerleave = event => {
   if (event.pointerType === "mouse") moveHair(null);
-});
+};
 
-element("placeholder").addEventListener("dblclick", () => {
+element("placeholder").ondblclick = () => {
   if (paused) showStill(pausedSpan);
-});
+};
 
 function selected() {
   const [left, right] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
@@ -880,11 +875,10 @@ function showSelection() {
 
 function endDrag() {
   const range = drag && selected();
+  const [left, right] = range ? [timeAt(range.left), timeAt(range.right)] : [0, 0];
   drag = null;
   showSelection();
-  if (!range || range.pixels < SHORTEST_DRAG) return askForDrawing();
-  const [left, right] = [timeAt(range.left), timeAt(range.right)];
-  if (right - left < SHORTEST_SPAN) return askForDrawing();
+  if (!range || range.pixels < SHORTEST_DRAG || right - left < SHORTEST_SPAN) return askForDrawing();
   if (!paused) pause();
   showStill({left, right});
 }
