@@ -3,7 +3,6 @@ import contextlib
 import json
 import re
 import time
-from itertools import pairwise
 
 import pytest
 from browser import (
@@ -91,14 +90,11 @@ def test_it_connects_by_an_ipv6_address_too(zws, open_tab):
 
 def test_the_sine_wave_alone_is_the_articles_graph_from_the_start(zws, open_tab):
     page = open_tab(zws("--history", "0").url)
-    first = wait_until(lambda: xs(page))
-    assert len(first) < 50 and axes(page)["y"] == [0, 5] and axes(page)["values"] == ["0", "1", "2", "3", "4", "5"]
+    seen = wait_until(lambda: xs(page))
+    assert len(seen) < 50 and axes(page)["y"] == [0, 5] and axes(page)["values"] == ["0", "1", "2", "3", "4", "5"]
     assert page.evaluate(f"({LINES})()")[0]["dots"]
-    wait_until(lambda: len(xs(page)) == 100, 15)
     moves(page)
-    seen = xs(page)
-    assert len(seen) == 100 and axes(page)["y"] == [0, 5]
-    assert axes(page)["x"][0] == pytest.approx(axes(page)["x"][1] - 9900, abs=300)
+    assert axes(page)["y"] == [0, 5]
 
 
 def test_it_draws_the_last_100_points_or_those_asked_for(source, open_tab):
@@ -111,39 +107,6 @@ def test_it_draws_the_last_100_points_or_those_asked_for(source, open_tab):
         wait_until(lambda: xs(page)[-1:] == times[-1:])
         assert xs(page) == times[-count:], query
         assert axes(page)["x"] == [times[-count], times[-1]]
-
-
-def test_times_are_local_and_ticks_at_least_two_seconds_apart(source, open_tab):
-    server, send = source()
-    page = open_tab(server.url, timezone_id="Asia/Kolkata", viewport={"width": 1280, "height": 720})
-    for step, label, least in ((100, "ten seconds", 4), (10, "one second", 3), (1000, "100 seconds", 4)):
-        ramp(send, 100, label, start=START + 500, step=step)
-        wait_until(lambda label=label: len(xs(page, label)) == 100)
-        times = sorted(axes(page)["times"])
-        assert len(times) >= least and all(re.fullmatch(r"05:3[01]:\d\d(\.\d{3})?", time) for time in times)
-        seconds = [int(time[3:5]) * 60 + float(time[6:]) for time in times]
-        assert all(later - earlier >= (0.09 if step == 10 else 2) for earlier, later in pairwise(seconds))
-        toggle(page, label)     # hides it again
-
-
-@pytest.mark.parametrize("width", [400, 1280])
-def test_no_label_of_an_axis_is_cut_off_or_in_the_way_of_another(source, open_tab, width):
-    server, send = source()
-    page = open_tab(server.url, viewport={"width": width, "height": 700})
-    for step, value in ((100, 10), (1000, 1e6), (20_000, -1e9), (86_400_000, 1e300), (1, 100)):
-        label = f"{step} {value}"
-        ramp(send, 100, label, step=step, value=lambda i, value=value: value * i / 99)
-        wait_until(lambda label=label: len(xs(page, label)) == 100)
-        for axis in "xy":
-            boxes = sorted((text.bounding_box() for text in page.locator(f".flot-{axis}-axis text").all()),
-                           key=lambda box: box[axis])
-            assert 0 < len(boxes) == axes(page)["lines"]["xy".index(axis)], "Flot leaves out what is in the way"
-            assert all(box["width"] < 95 for box in boxes)
-            assert all(box["x"] >= 4 and box["x"] + box["width"] <= width - 4 for box in boxes)
-            assert all(box["y"] + box["height"] <= 700 - 2 for box in boxes)
-            size = {"x": "width", "y": "height"}[axis]
-            assert all(one[axis] + one[size] <= two[axis] for one, two in pairwise(boxes))
-        toggle(page, label)
 
 
 def test_nothing_fails_and_nothing_comes_from_another_host(zws, chromium):
@@ -234,69 +197,6 @@ def test_ten_labels_have_ten_colors_the_same_in_every_tab_also_where_they_want_t
     wait_until(lambda: colors(second) == colors(first))
 
 
-def test_the_legend_is_in_label_order_and_a_new_label_takes_nobodys_focus(source, open_tab):
-    server, send = source()
-    page = open_tab(server.url)
-    for label in ("b", "a10", "a2"):
-        ramp(send, 5, label, value=lambda i: 1)
-    wait_until(lambda: legend(page) == ["a2", "a10", "b"])
-    page.get_by_role("button", name="a10").focus()
-    send({"y": 1, "label": "a"})
-    wait_until(lambda: legend(page) == ["a", "a2", "a10", "b"])
-    assert page.evaluate("document.activeElement.title") == "a10"
-
-
-def test_a_click_or_enter_hides_a_line_which_then_has_no_say_in_the_axes(source, open_tab):
-    server, send = source()
-    ramp(send, 20, "small", start=START + 3_600_000)
-    ramp(send, 20, "big", value=lambda i: 1e6 * (i % 2))
-    page = open_tab(server.url)
-    wait_until(lambda: sorted(lines(page)) == ["big", "small"])
-    assert axes(page)["y"] == [0, 1e6] and axes(page)["x"][0] == START
-    page.click("#legend >> text=big")
-    assert sorted(lines(page)) == ["small"]
-    assert axes(page)["y"] == [1, 3] and axes(page)["x"][0] == START + 3_600_000
-    big = page.get_by_role("button", name="big", pressed=False)
-    send({"x": START, "y": 1, "label": "big"})
-    big.press("Enter")
-    assert sorted(lines(page)) == ["big", "small"]
-    assert page.get_by_role("button", name="big", pressed=True).count() == 1
-    assert axes(page)["y"] == [0, 1e6]
-    for label in ("big", "small"):
-        page.click(f"#legend >> text={label}")
-    assert lines(page) == {}
-    assert axes(page)["times"]     # an empty graph, not an empty window
-
-
-@pytest.mark.parametrize(("width", "height"), [(640, 360), (360, 640), (812, 375), (1000, 600), (3840, 2160)])
-def test_nothing_scrolls_and_the_graph_has_its_part_of_the_window(source, open_tab, width, height):
-    server, send = source()
-    page = open_tab(server.url, viewport={"width": width, "height": height})
-
-    def room():
-        """The part of the height that the plot has, with its axes."""
-        still(page)
-        box = page.locator(".strip").bounding_box()
-        assert box["y"] + box["height"] <= height and box["width"] == width
-        for size, most in (("Width", width), ("Height", height)):
-            assert page.evaluate(f"document.documentElement.scroll{size}") == most
-        tops = {control.bounding_box()["y"] for control in page.locator(".controls > *").all()}
-        assert max(tops) - min(tops) <= 2, "the controls are one row"
-        right = page.locator("#pause").bounding_box()
-        assert right["x"] + right["width"] <= width and right["height"] <= 32
-        return box["height"] / height
-    ramp(send, 3)
-    wait_until(lambda: lines(page))
-    assert room() >= 0.5
-    for number in range(63):
-        ramp(send, 3, f"sensor {number}")
-    wait_until(lambda: len(lines(page)) == 64)
-    assert legend(page) == [*(f"sensor {number}" for number in range(63)), "Value"]
-    assert room() >= 0.5
-    if height < 1000:
-        assert page.evaluate("(legend => legend.scrollHeight > legend.clientHeight)(document.querySelector('#legend'))")
-
-
 # ---- pause, rate, look ----
 
 def test_pause_freezes_the_picture_while_data_goes_on(zws, publish, open_tab):
@@ -354,19 +254,6 @@ def test_it_says_how_many_points_come_in_a_second_and_history_is_none_of_them(zw
     wait_until(lambda: page.evaluate("received") >= received + 600)
     assert page.evaluate("now => rates.every(({time}) => time > now)", now), "it counts anew"
     wait_until(says_ten)
-
-
-def test_light_and_dark_also_while_it_is_open(source, open_tab):
-    server, send = source()
-    ramp(send, value=lambda i: 2.5)
-    page = open_tab(server.url, color_scheme="light")
-    wait_until(lambda: lines(page))
-    for scheme, back in (("light", [255, 255, 255]), ("dark", [0x16, 0x19, 0x1d]), ("light", [255, 255, 255])):
-        page.emulate_media(color_scheme=scheme)
-        wait_until(lambda back=back: pixel(page, START + 5000, 2.5) == [*back, 255])
-        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert color == "rgb({}, {}, {})".format(*back)
-        assert page.locator("canvas").count() == 2 and page.locator(".flot-svg").count() == 1
 
 
 def test_a_screen_reader_finds_its_way(zws, open_tab):

@@ -106,9 +106,9 @@ def test_one_point_is_a_dot_with_its_value_and_two_are_a_line(feed):
 # ---- scale ----
 
 def fills_half(page, low, high):
-    bottom, top = axes(page)["y"]
+    seen = axes(page)
+    (bottom, top), texts = seen["y"], seen["values"]
     assert bottom <= low and high <= top and high - low >= 0.5 * (top - bottom), (low, high)
-    texts = axes(page)["values"]
     assert len(texts) >= 2 and len(set(texts)) == len(texts), texts
     assert all(bottom <= float(text) <= top or math.isclose(float(text), bottom) or math.isclose(float(text), top)
                for text in texts), texts
@@ -793,3 +793,111 @@ def test_scales_have_round_ends(feed):
                              (-7, 93, [-20, 100]), (9.9, 10.1, [9.9, 10.1])):
         seen = page.evaluate("([low, high]) => fittingScale({low, high})", [low, high])
         assert [seen["low"], seen["high"]] == pytest.approx(scale), (low, high)
+
+
+# ---- how it looks ----
+
+def test_times_are_local_and_ticks_at_least_two_seconds_apart_unless_one_looks_closer(feed):
+    feed = feed(timezone_id="Asia/Kolkata", viewport={"width": 1280, "height": 720})
+    page = feed.page
+    for step, label, count in ((0.1, "ten seconds", 4), (0.01, "one second", 3), (1, "100 seconds", 4)):
+        feed.line(label, 100, step)
+        times = sorted(axes(page)["times"])
+        assert len(times) >= count and all(re.fullmatch(r"05:(28|29|30):\d\d(\.\d{3})?", time) for time in times)
+        seconds = [int(time[3:5]) * 60 + float(time[6:]) for time in times]
+        assert all(later - earlier >= (0.09 if step == 0.01 else 2) for earlier, later in pairwise(seconds))
+        toggle(page, label)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_no_label_of_an_axis_is_cut_off_or_in_the_way_of_another(feed, width):
+    feed = feed(viewport={"width": width, "height": 700})
+    page = feed.page
+    for step, value in ((0.1, 10), (1, 1e6), (20, -1e9), (3600, 1), (86_400, 1e300), (0.001, 100)):
+        feed.line(f"{step} {value}", 100, step, value=lambda i, value=value: value * i / 99)
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        for axis, size in (("x", "width"), ("y", "height")):
+            boxes = page.evaluate("""axis => [...document.querySelectorAll(`.flot-${axis}-axis text`)]
+                .map(one => one.getBoundingClientRect().toJSON()).sort((one, two) => one[axis] - two[axis])""", axis)
+            assert 0 < len(boxes) == axes(page)["lines"]["xy".index(axis)], "Flot leaves out what is in the way"
+            assert all(box["width"] < 95 for box in boxes)
+            assert boxes[0][axis] >= 4, (step, axis, boxes)
+            assert all(box["x"] >= 4 and box["right"] <= width - 4 and box["bottom"] <= 698 for box in boxes)
+            assert all(one[axis] + one[size] <= two[axis] for one, two in pairwise(boxes))
+        toggle(page, f"{step} {value}")
+
+
+def test_nothing_scrolls_and_the_graph_has_its_part_of_the_window(feed):
+    feed = feed()
+    page = feed.page
+
+    def judge(width, height):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function("""width => { const canvas = document.querySelector("canvas.flot-base");
+            return canvas && canvas.clientWidth === width; }""", arg=width)
+        box = page.locator(".strip").bounding_box()
+        assert box["height"] >= 0.5 * height and box["y"] + box["height"] <= height
+        assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [
+            width, height]
+        controls = [control.bounding_box() for control in page.locator(".controls > *").all()]
+        tops = [control["y"] for control in controls]
+        assert max(tops) - min(tops) <= 2 and all(control["height"] <= 32 for control in controls), "one row, small"
+        assert controls[-1]["x"] + controls[-1]["width"] <= width
+    sizes = [(640, 360), (360, 640), (812, 375), (1000, 600), (3840, 2160)]
+    feed.line("one")
+    for size in sizes:
+        judge(*size)
+    page.evaluate("""now => { for (let i = 0; i < 192; i += 1)
+        addPoint({x: now - 192 + i, y: i, label: `sensor ${i % 63}`}); draw(); }""", NOW)
+    assert legend(page) == ["one", *(f"sensor {number}" for number in range(63))]
+    for size in sizes:
+        judge(*size)
+        scrolls = page.locator("#legend").evaluate("one => one.scrollHeight > one.clientHeight")
+        assert scrolls or size[1] > 1000
+    feed.page.click("#apart")
+    judge_strips = page.locator("#placeholder").evaluate("one => one.scrollHeight >= 64 * 60")
+    assert judge_strips and page.evaluate("document.documentElement.scrollHeight") == 2160
+
+
+def test_light_and_dark_also_while_it_is_open(feed):
+    feed = feed(color_scheme="light")
+    page = feed.page
+    feed.line("a", 11, 1, value=lambda i: 2.5)
+    for scheme, back in (("light", [255, 255, 255]), ("dark", [0x16, 0x19, 0x1d]), ("light", [255, 255, 255])):
+        page.emulate_media(color_scheme=scheme)
+        wait_until(lambda back=back: pixel(page, NOW - 5000, 2.5) == [*back, 255])      # inside of a dot
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert color == "rgb({}, {}, {})".format(*back)
+        assert page.locator("canvas").count() == 2 and page.locator(".flot-svg").count() == 1
+
+
+# ---- legend ----
+
+def test_the_legend_is_in_label_order_and_a_new_label_takes_nobodys_focus(feed):
+    feed = feed()
+    for label in ("b", "a10", "a2"):
+        feed.send(label, [NOW, 1])
+    assert legend(feed.page) == ["a2", "a10", "b"]
+    feed.page.get_by_role("button", name="a10", pressed=True).focus()
+    feed.send("a", [NOW, 1])
+    assert legend(feed.page) == ["a", "a2", "a10", "b"]
+    assert feed.page.evaluate("document.activeElement.title") == "a10"
+
+
+def test_a_click_or_enter_hides_a_line_which_then_has_no_say_in_the_axes(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("small", 20, 1, value=lambda i: 1 + i % 3)
+    feed.line("big", 20, 60, value=lambda i: 1e6 * (i % 2))
+    assert axes(page)["y"] == [0, 1e6] and axes(page)["x"][0] == NOW - 19 * 60_000
+    page.click("#legend >> text=big")
+    assert sorted(lines(page)) == ["small"]
+    assert axes(page)["y"] == [1, 3] and axes(page)["x"][0] == NOW - 19_000
+    page.get_by_role("button", name="big", pressed=False).press("Enter")
+    assert sorted(lines(page)) == ["big", "small"]
+    assert page.get_by_role("button", name="big", pressed=True).count() == 1
+    assert axes(page)["y"] == [0, 1e6]
+    for label in ("big", "small"):
+        page.click(f"#legend >> text={label}")
+    assert lines(page) == {}
+    assert axes(page)["times"]     # an empty graph, not an empty window
