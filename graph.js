@@ -419,7 +419,7 @@ function fittingScale(extremes) {
 
 // What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
 function settledScale(before, fitting, now) {
-  if (!before) return {...fitting, fitAt: now};
+  if (!before || before.isConstant) return {...fitting, fitAt: now};  // a constant's scale is a makeshift
   const low = Math.min(before.low, fitting.low);
   const high = Math.max(before.high, fitting.high);
   const isTooWide = fitting.isConstant || fitting.high - fitting.low < WORTH_SHRINKING * (high - low);

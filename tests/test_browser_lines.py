@@ -143,6 +143,13 @@ def test_a_constant_line_stands_in_the_middle(feed):
         toggle(feed.page, str(y))
 
 
+def test_the_second_point_is_enough_for_a_scale_that_fits(feed):
+    feed = feed()
+    feed.send("a", [NOW - 1000, 1_000_000])
+    feed.send("a", [NOW, 1_000_001])
+    fills_half(feed.page, 1_000_000, 1_000_001)
+
+
 def test_the_scale_grows_at_once_and_shrinks_after_some_seconds_without_trembling(feed):
     feed = feed("&points=10")
     feed.line("noise", value=lambda i: i % 2)
