@@ -118,7 +118,7 @@ def test_a_line_fills_at_least_half_of_the_height_whatever_its_size_and_offset(f
     feed = feed()
     for low, high in ((0.001, 0.002), (1e6, 1e6 + 1), (999_999, 1_000_001), (-3, -2.9), (0, 5),
                       (0.3, 0.7), (1e-9, 2e-9), (-1e12, 1e12), (0, 1e300), (-1e300, 1e299), (7, 7.000001),
-                      (123456789.1, 123456789.2)):
+                      (123456789.1, 123456789.2), (0.9, 2.1), (-2.1, -0.9)):
         label = f"{low} to {high}"
         feed.line(label, value=lambda i, low=low, high=high: low + (high - low) * (i % 10) / 9)
         fills_half(feed.page, low, high)
@@ -163,7 +163,7 @@ def test_the_scale_grows_at_once_and_shrinks_after_some_seconds_without_tremblin
     assert axes(feed.page)["y"] == [0, 1]
     seen = []
     for second in range(20):    # noise whose highest value comes and goes
-        feed.passes(2)
+        feed.passes(4)
         feed.line("noise", 10, value=lambda i, top=1 + second % 2 * 0.15: top * (i % 2))
         seen.append(axes(feed.page)["y"])
     assert seen[1:] == [seen[1]] * 19, "it does not tremble"
