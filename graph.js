@@ -599,8 +599,10 @@ function fitStrip(strip, group, now) {
     const extremes = {low: least(some.map(line => line.extremes.low)), high: most(some.map(line => line.extremes.high))};
     strip.scale = settledScale(strip.scale, fittingScale(extremes), now);
   }
-  strip.shownScale = fixedScale || strip.scale || ARTICLE_SCALE;
-  strip.ticks = valueTicks(strip.shownScale, Math.max(MIN_VALUE_LABELS, strip.box.clientHeight / VALUE_LABEL_HEIGHT));
+  const scale = fixedScale || strip.scale;
+  const room = Math.max(strip.box.clientHeight / VALUE_LABEL_HEIGHT, MIN_VALUE_LABELS);
+  strip.shownScale = scale || ARTICLE_SCALE;
+  strip.ticks = scale ? valueTicks(scale, room) : [];  // nothing is there, so no values are
   const named = apart && group.length ? group[0] : {label: "", color: ""};
   strip.name.textContent = named.label && nameOf(named.label);
   strip.name.style.color = named.color;
@@ -609,7 +611,7 @@ function fitStrip(strip, group, now) {
 // All strips get the room for the widest of their values, so that the same time is below the same time.
 function alignStrips() {
   const texts = strips.flatMap(strip => strip.ticks.map(([, text]) => text));
-  const width = Math.ceil(most(texts.map(text => ruler.measureText(text).width)));
+  const width = Math.ceil(most([0, ...texts.map(text => ruler.measureText(text).width)]));
   for (const strip of allStrips()) strip.plot.getYAxes()[0].options.labelWidth = width;
 }
 

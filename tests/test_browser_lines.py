@@ -162,11 +162,11 @@ def test_the_scale_grows_at_once_and_shrinks_after_some_seconds_without_tremblin
     feed.passes(4)
     assert axes(feed.page)["y"] == [0, 1]
     seen = []
-    for second in range(20):    # noise whose highest value comes and goes
+    for second in range(8):    # noise whose highest value comes and goes
         feed.passes(4)
-        feed.line("noise", 10, value=lambda i, top=1 + second % 2 * 0.15: top * (i % 2))
         seen.append(axes(feed.page)["y"])
-    assert seen[1:] == [seen[1]] * 19, "it does not tremble"
+        feed.line("noise", 10, value=lambda i, top=1 + second % 2 * 0.15: top * (i % 2))
+    assert seen[2:] == [seen[2]] * 6, "it does not tremble"
 
 
 def test_the_sine_wave_stands_on_0_to_5_while_it_is_alone(feed):
@@ -290,6 +290,7 @@ def test_a_line_stops_after_ten_usual_intervals_and_ten_seconds(feed, step, stil
 def test_the_page_notices_by_itself_that_a_line_has_stopped(feed):
     feed = feed()
     feed.line("a")
+    wait_until(lambda: not feed.page.evaluate("isDrawingAskedFor"))
     feed.page.clock.set_fixed_time(NOW / 1000 + 7200)
     wait_until(lambda: entries(feed.page)["a"]["note"] == "stopped 2 h ago")
 
@@ -383,11 +384,11 @@ def test_an_uneven_line_is_not_broken(feed, steps):
 def test_a_lone_point_between_two_silences_is_a_dot(feed):
     feed = feed("&span=60&y=0,2")
     feed.line("a", 150, 0.1, ago=40, value=lambda i: 1.1)
-    feed.send("a", [NOW - 30_000, 1.1])
+    feed.send("a", [NOW - 30_700, 1.1])
     feed.line("a", 150, 0.1, value=lambda i: 1.1)
     assert not drawn(feed.page)[0]["dots"], "too many points for a dot each"
-    assert pixel(feed.page, NOW - 30_000, 1.1)[3] == 255, "but this one has one"
-    assert pixel(feed.page, NOW - 28_000, 1.1)[3] == pixel(feed.page, NOW - 32_000, 1.1)[3] == 0
+    assert pixel(feed.page, NOW - 30_700, 1.1)[3] == 255, "but this one has one"
+    assert pixel(feed.page, NOW - 28_700, 1.1)[3] == pixel(feed.page, NOW - 32_700, 1.1)[3] == 0
 
 
 def test_a_silence_stays_a_silence_where_there_are_more_points_than_pixels(feed):
@@ -420,8 +421,8 @@ def test_the_columns_of_a_moving_picture_do_not_flicker(feed):
     before = lines(feed.page)["a"]
     feed.send("a", [NOW + 33, 0])
     after = lines(feed.page)["a"]
-    assert before[10:-10] == after[len(after) - len(before) + 10:][:len(before) - 20] or before[10:-10] == [
-        point for point in after if before[10][0] <= point[0] <= before[-11][0]]
+    middle = before[10:-10]
+    assert len(middle) > 1000 and middle == [point for point in after if middle[0][0] <= point[0] <= middle[-1][0]]
 
 
 def test_a_tab_keeps_a_million_points_and_the_oldest_of_the_longest_line_go_first(feed):
@@ -444,6 +445,22 @@ def test_times_that_go_back_are_drawn_as_they_came_and_zigzags_in_bounds(feed):
     assert len(lines(feed.page)["a"]) <= 2 * 803
 
 
+def test_drawing_takes_an_eighth_of_the_time_however_long_it_takes(feed):
+    feed = feed()
+    feed.send("a", [NOW, 1])
+    feed.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    times = feed.page.evaluate("""() => new Promise(done => {
+        const reallyDraw = draw, times = [];
+        draw = () => {
+            times.push(performance.now());
+            while (performance.now() < times.at(-1) + 40) {}
+            reallyDraw();
+            if (times.length === 4) done(times);
+        };
+        setInterval(() => addPoint({x: Date.now(), y: 1}), 1); })""")
+    assert all(later - earlier >= 8 * 40 for earlier, later in pairwise(times))
+
+
 # ---- reading ----
 
 def test_each_entry_shows_the_last_value_in_digits_that_do_not_jump(feed):
@@ -455,8 +472,10 @@ def test_each_entry_shows_the_last_value_in_digits_that_do_not_jump(feed):
     feed.line("leak", value=lambda i: 0.002 + 0.0005 * math.sin(i))
     feed.line("rpm", value=lambda i: 9000 + 500 * math.sin(i))
     assert values(page)["whole"] == "1" and values(page)["volt"] == "231.68"
+    feed.line("a counter", value=lambda i: 5 + i % 10)
     seen, places = set(), set()
     for i in range(12):
+        feed.send("a counter", [NOW + i, 8 + i % 4])
         feed.send("sine", [NOW + i, 2.5 * (1 + math.sin(i / 2))])
         seen.add(len(values(page)["sine"]))
         places.add(str(page.locator(".entry").last.bounding_box()))
@@ -584,7 +603,9 @@ def test_a_click_is_not_a_drag(feed):
     before = axes(page)
     page.mouse.click(400, 400)
     page.mouse.dblclick(300, 400)
-    page.mouse.move(300, 400)
+    page.mouse.down()
+    page.mouse.move(302, 400)       # a hand trembles
+    page.mouse.up()
     page.mouse.down(button="right")
     page.mouse.move(500, 400)
     page.mouse.up(button="right")
@@ -695,6 +716,13 @@ def test_what_is_shown_can_be_saved_with_every_digit(feed):
     assert [(float(x), one, float(y)) for x, one, y in rows[1:]] == [
         *((x, label, y) for x, y in points[1:]), (NOW, "é 🌊", 5)]
     assert rows[2][2] == "0.3333333333333333" and rows[1][0] == f"{NOW - 5000.25}"
+
+
+def test_what_lies_outside_is_not_saved_where_times_go_back(feed):
+    feed = feed("&span=10")
+    feed.send("a", [NOW - 1000, 1], [NOW - 20_000, 2], [NOW, 3])
+    rows, _ = saved(feed.page)
+    assert rows[1:] == [[str(NOW - 1000), "a", "1"], [str(NOW), "a", "3"]]
 
 
 def test_a_zoomed_picture_saves_just_itself(feed):
