@@ -344,11 +344,11 @@ function pairsThrough(points, span, columns) {
   return pairs;
 }
 
-// The interval from which on points are not joined. Those of two neighbouring columns always are.
-function silenceOf(pairs, columnWidth) {
+// The interval from which on points are not joined.
+function silenceOf(pairs) {
   const intervals = pairs.slice(1).map(([x], number) => Math.abs(x - pairs[number][0]));
   if (intervals.length < FEWEST_INTERVALS) return Infinity;
-  return Math.max(SILENCE_INTERVALS * usualInterval(intervals), 2 * columnWidth);
+  return SILENCE_INTERVALS * usualInterval(intervals);
 }
 
 // A null between two points breaks the line, for Flot.
@@ -584,11 +584,11 @@ function draw() {
 // What of the line is in the span, and the scale that it would have to itself.
 function fitLine(line, columns, now) {
   line.pairs = pairsThrough(line.drawn, span, columns);
-  const isThinned = line.pairs.length > columns;
-  line.silence = silenceOf(line.pairs, isThinned ? (span.right - span.left) / columns : 0);
+  line.silence = silenceOf(line.pairs);
   line.extremes = extremesOf(line.pairs, span);
   if (!line.extremes) return;
-  const isWave = span === pausedSpan || !paused ? isArticlesWave(line.label, line.pairs) : false;
+  const isLookedAtCloser = paused && span !== pausedSpan;
+  const isWave = !isLookedAtCloser && isArticlesWave(line.label, line.pairs);
   line.scale = settledScale(line.scale, isWave ? ARTICLE_SCALE : fittingScale(line.extremes), now);
 }
 
