@@ -1,68 +1,1020 @@
-// The page's side of ZWS: points come in over a WebSocket, Flot draws the last ones of each label.
+// The page's side of ZWS. Points come in over a WebSocket and are kept as lines, one for each label. Pure functions
+// say which span of time and which scale of y is shown of them; Flot draws that; the controls choose.
 "use strict";
 
-const query = new URLSearchParams(location.search);
-const datalen = Math.floor(Math.min(Math.max(Number(query.get("points")) || 100, 11), 100000));  // points of each label
-const series = new Map();  // label -> {label, color, data: [[x, y], ...], drawn, hidden, rejoined}
-const colors = ["#e06c1f", "#2f9e5b", "#8a5fd6", "#d63f5c", "#12a0b4", "#b98a00", "#cf55b4", "#7d9612", "#8b6a52", "#3a7bd5"];
+const SECOND = 1000;  // all times are in milliseconds
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const YEAR = 365 * DAY;
+
+const DEFAULT_LABEL = "Value";  // of points without a label, as in the article
+const COLORS = [
+  "#e06c1f", "#2f9e5b", "#8a5fd6", "#d63f5c", "#12a0b4", "#b98a00", "#cf55b4", "#7d9612", "#8b6a52", "#3a7bd5",
+  "#586c64", "#908494", "#909484", "#b04400", "#147444", "#c01478", "#5c7000", "#686478", "#207080", "#2050fc",
+  "#fc5854", "#70684c", "#885494", "#f02c00", "#54649c", "#cc0424", "#cc8068", "#d400f8", "#00a498", "#8490b8",
+  "#b88498", "#ac6404", "#508870", "#7c7874", "#9004fc", "#985058", "#a49088", "#647888", "#809864", "#8c7c24",
+  "#188000", "#8c949c", "#c08850", "#786060", "#60744c", "#b40cb0", "#38a800", "#749894", "#806020", "#7c80fc",
+  "#a07470", "#b45c48", "#988464", "#b85c80", "#00746c", "#ec6888", "#f8008c", "#8474a8", "#0098f0", "#bc70fc",
+  "#b480c0", "#086c9c", "#8c6880", "#1888b0",
+];
+const FIRST_COLORS = 10;  // these differ most; the others are used when they are taken
+
 const element = id => document.getElementById(id);
-let received = 0, plot = null, paused = false;
+const fromTemplate = id => element(id).content.firstElementChild.cloneNode(true);
+const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
+const least = numbers => numbers.reduce((one, two) => Math.min(one, two), Infinity);
+const most = numbers => numbers.reduce((one, two) => Math.max(one, two), -Infinity);
 
-// ---- points ----
-function addPoint({x, y, label = "Value"}) {
-  if (Math.abs(x) > 8.6e15) return;  // no Date is there, nor 270,000 years from now
-  const one = series.get(label) || newSeries(label);
-  if (one.rejoined) {  // the history comes again: it replaces what it overlaps
-    const again = one.data.findIndex(point => point[0] === x && point[1] === y);
-    one.data = again < 0 ? one.data.filter(point => point[0] < x) : one.data.slice(0, again);
-    one.rejoined = false;
+// ---- points: x (a time in milliseconds) and y of one line, in the order in which they came ----
+
+class Points {
+  constructor(room = 64) {
+    this.xs = new Float64Array(room);
+    this.ys = new Float64Array(room);
+    this.start = 0;  // the place of the oldest point
+    this.end = 0;  // the place behind the newest point
+    this.disorder = 0;  // the last place at which x is smaller than at the place before
   }
-  one.data.push([x, y]);
-  if (one.data.length > 2 * datalen) one.data = one.data.slice(-datalen);
+
+  get length() {
+    return this.end - this.start;
+  }
+
+  get inOrder() {
+    return this.disorder <= this.start;
+  }
+
+  push(x, y) {
+    if (this.end === this.xs.length) this.makeRoom();
+    if (this.length > 0 && x < this.xs[this.end - 1]) this.disorder = this.end;
+    this.xs[this.end] = x;
+    this.ys[this.end] = y;
+    this.end += 1;
+  }
+
+  makeRoom() {
+    const room = this.xs.length;
+    const isEnough = this.start > room / 32;  // where old points were dropped, so much is free again
+    const xs = new Float64Array(isEnough ? room : 2 * room);
+    const ys = new Float64Array(xs.length);
+    xs.set(this.xs.subarray(this.start, this.end));
+    ys.set(this.ys.subarray(this.start, this.end));
+    this.xs = xs;
+    this.ys = ys;
+    this.disorder -= this.start;
+    this.end -= this.start;
+    this.start = 0;
+  }
+
+  // The first place whose x fulfils a condition that, once fulfilled, is so for all that follow. For points in order.
+  firstPlace(condition) {
+    let low = this.start;
+    let high = this.end;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (condition(this.xs[middle])) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  // The points of a span lie at the places from `from` to before `to`. Where x goes back, others may lie between them.
+  placesIn({left, right}) {
+    if (this.inOrder) return {from: this.firstPlace(x => x >= left), to: this.firstPlace(x => x > right)};
+    let from = this.end;
+    let to = this.end;
+    for (let place = this.start; place < this.end; place += 1) {
+      if (this.xs[place] < left || this.xs[place] > right) continue;
+      from = Math.min(from, place);
+      to = place + 1;
+    }
+    return {from, to};
+  }
+
+  // The same, with the neighbour on either side, so that the line goes on to the edges of the graph.
+  placesThrough(span) {
+    const {from, to} = this.placesIn(span);
+    const comesIn = from > this.start && from < this.end && this.xs[from] > span.left;
+    const goesOut = to > this.start && to < this.end && this.xs[to - 1] < span.right;
+    return {from: comesIn ? from - 1 : from, to: goesOut ? to + 1 : to};
+  }
+
+  // The place of the point that is nearest to a time.
+  placeNearest(time) {
+    if (!this.inOrder) {
+      let nearest = this.start;
+      for (let place = this.start; place < this.end; place += 1) {
+        if (Math.abs(this.xs[place] - time) < Math.abs(this.xs[nearest] - time)) nearest = place;
+      }
+      return nearest;
+    }
+    const after = this.firstPlace(x => x >= time);
+    if (after === this.end) return this.end - 1;
+    if (after === this.start) return this.start;
+    return this.xs[after] - time < time - this.xs[after - 1] ? after : after - 1;
+  }
+
+  copy({from, to}) {
+    const copy = new Points();
+    for (let place = from; place < to; place += 1) copy.push(this.xs[place], this.ys[place]);
+    return copy;
+  }
+
+  // The history comes again after a new connection, from this point on: what it will bring is dropped here.
+  dropFrom(x, y) {
+    for (let place = this.start; place < this.end; place += 1) {
+      if (this.xs[place] === x && this.ys[place] === y) {
+        this.end = place;
+        return;
+      }
+    }
+    const older = new Points();  // the point is not here, so all that is older stays
+    for (let place = this.start; place < this.end; place += 1) {
+      if (this.xs[place] < x) older.push(this.xs[place], this.ys[place]);
+    }
+    Object.assign(this, older);
+  }
+}
+
+// ---- lines: label -> what is known of it ----
+
+const MAX_LINES = 64;
+const MAX_POINTS = 1e6;  // of all lines together
+const MAX_DECIMALS = 6;
+const LAST_DATE = 8.6e15;  // JavaScript has no date later than this or as long before 1970
+const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
+
+const lines = new Map();
+let received = 0;  // points
+let openedAt = 0;  // when the connection opened
+
+function addPoint({x, y, label = DEFAULT_LABEL}) {
+  if (Math.abs(x) > LAST_DATE) return;
+  const line = lines.get(label) || addLine(label);
+  if (line.comesAgain) line.points.dropFrom(x, y);
+  line.comesAgain = false;
+  line.points.push(x, y);
   received += 1;
-  redraw();
+  line.arrival = received;
+  line.heard = Math.max(line.heard, timeOfSending(x, Date.now()));
+  while (line.decimals < MAX_DECIMALS && Number(y.toFixed(line.decimals)) !== y) line.decimals += 1;
+  keepToMaxPoints();
+  askForDrawing();
 }
 
-function newSeries(label) {
-  const one = {label, color: pickColor(label), data: [], drawn: [], hidden: false, rejoined: false};
-  series.set(label, one);
-  addToLegend(one);
-  return one;
+// A point of the history was sent when it says. Any other has just been sent, whatever its clock says.
+function timeOfSending(x, now) {
+  const mayBeHistory = now - openedAt < HISTORY_TIME;
+  return mayBeHistory && isNear(x, now) ? Math.min(x, now) : now;
 }
 
-function pickColor(label) {  // by its letters, so that it is the same in every tab; the next one where that is taken
-  const taken = new Set([...series.values()].map(one => one.color));
-  let number = [...label].reduce((sum, letter) => sum + letter.codePointAt(), 0);
-  while (taken.size < colors.length && taken.has(colors[number % colors.length])) number += 1;
-  return colors[number % colors.length];
+function addLine(label) {
+  if (lines.size === MAX_LINES) forgetLine(lineSilentLongest());
+  const points = new Points();
+  const line = {
+    label,
+    points,
+    drawn: paused ? new Points() : points,  // what there is to be seen of it: while paused, a copy from then
+    hidden: false,
+    heard: -Infinity,  // when its last point was sent
+    arrival: 0,  // the number of its last point among all that were received
+    comesAgain: false,  // from the start of the history, after a new connection
+    decimals: 0,  // that its numbers have, at most MAX_DECIMALS
+    scale: null,  // of y, if it had a graph to itself
+    silence: Infinity,  // the interval from which on it is broken
+    entry: newEntry(label),
+  };
+  lines.set(label, line);
+  arrangeLines();
+  return line;
+}
+
+function forgetLine(line) {
+  line.entry.whole.remove();
+  lines.delete(line.label);
+  arrangeLines();
+}
+
+function lineSilentLongest() {
+  return [...lines.values()].reduce((longest, line) => (line.arrival < longest.arrival ? line : longest));
+}
+
+// The oldest point of the longest line goes when there are too many.
+function keepToMaxPoints() {
+  let count = 0;
+  let longest = null;
+  for (const line of lines.values()) {
+    count += line.points.length;
+    if (!longest || line.points.length > longest.points.length) longest = line;
+  }
+  if (count > MAX_POINTS) longest.points.start += 1;
+}
+
+// Keeps the lines in the order of their labels, and colored.
+function arrangeLines() {
+  const labelOrder = new Intl.Collator(undefined, {numeric: true});
+  const inOrder = [...lines.values()].sort((one, two) => labelOrder.compare(one.label, two.label));
+  const colors = colorsOf([...lines.keys()]);
+  lines.clear();
+  inOrder.forEach((line, number) => {
+    lines.set(line.label, line);
+    line.color = colors.get(line.label);
+    line.entry.swatch.style.background = line.color;
+    const there = element("legend").children[number];
+    if (there !== line.entry.whole) element("legend").insertBefore(line.entry.whole, there || null);
+  });
+}
+
+// Which label has which color depends on the labels alone, not on the order in which they came, so that it is the same
+// in every tab. Each would like one of the first colors, by its letters, and takes the next where that is taken. Short
+// labels choose first: names that people give keep their colors even when someone sends a flood of random ones.
+function colorsOf(labels) {
+  const byLengthThenLetters = (one, two) => one.length - two.length || (one < two ? -1 : 1);
+  const colors = new Map();
+  const taken = new Set();
+  for (const label of [...labels].sort(byLengthThenLetters)) {
+    const number = [...label].reduce((sum, letter) => sum + letter.codePointAt(), 0);
+    const wanted = [...from(COLORS.slice(0, FIRST_COLORS), number), ...from(COLORS.slice(FIRST_COLORS), number)];
+    const color = wanted.find(one => !taken.has(one));
+    colors.set(label, color);
+    taken.add(color);
+  }
+  return colors;
+
+  function from(list, start) {
+    return list.map((_, place) => list[(start + place) % list.length]);
+  }
+}
+
+// ---- view: which span, which points of it, which scale. Pure functions of the lines and the time ----
+
+const LATEST_INTERVALS = 20;  // which say what is usual now
+const FEWEST_INTERVALS = 3;  // which say what is usual at all
+const UNKNOWN_INTERVAL = MINUTE;  // for a line of a single point
+const STOPPED_INTERVALS = 10;  // a line that is silent for so many of its usual intervals has stopped,
+const STOPPED_TIME = 10 * SECOND;  // if it is silent for so long, too
+const SILENCE_INTERVALS = 5;  // a line is broken where its points are so many usual intervals apart
+const CLOCK_TOLERANCE = 10 * SECOND;  // clocks differ; from here on one of them is wrong
+const SHORTEST_SPAN = 1;  // in milliseconds
+
+// Three quarters of the intervals are no longer than this one: so neither a few silences count, nor points in bursts.
+function usualInterval(intervals) {
+  return Float64Array.from(intervals).sort()[Math.floor((intervals.length - 1) * 3 / 4)];
+}
+
+function latestInterval(points) {
+  const intervals = [];
+  for (let place = Math.max(points.start + 1, points.end - LATEST_INTERVALS); place < points.end; place += 1) {
+    intervals.push(Math.abs(points.xs[place] - points.xs[place - 1]));
+  }
+  return intervals.length ? usualInterval(intervals) : UNKNOWN_INTERVAL;
+}
+
+function isStopped({points, heard}, now) {
+  return now - heard > Math.max(STOPPED_TIME, STOPPED_INTERVALS * latestInterval(points));
+}
+
+function isNear(time, now) {
+  return Math.abs(time - now) < YEAR;
+}
+
+// Everybody's first slip: x is a time of these days, but in seconds.
+function isInSeconds(x, now) {
+  return isNear(1000 * x, now);
+}
+
+function newestX({points}) {
+  return points.xs[points.end - 1];
+}
+
+// How far a line's clock was ahead of ours when it sent its last point. (Below zero: behind.)
+function clockError(line) {
+  return newestX(line) - line.heard;
+}
+
+// The lines that say which span is live: not those that have stopped, and not those whose clock is wrong.
+function leadingLines(lines, now) {
+  const live = lines.filter(line => !isStopped(line, now));
+  const candidates = live.length ? live : lines;
+  const dated = candidates.filter(line => isNear(newestX(line), now));
+  if (!dated.length) return candidates;  // points of 1970 that are meant: any x may be right
+  const leastError = least(dated.map(line => Math.abs(clockError(line))));
+  return dated.filter(line => Math.abs(clockError(line)) <= leastError + CLOCK_TOLERANCE);
+}
+
+function spanOfLast(points, count) {
+  const from = Math.max(points.start, points.end - count);
+  const xs = points.xs.subarray(from, points.end);
+  if (points.inOrder) return {left: xs[0], right: xs.at(-1)};  // which is quick
+  return {left: least(xs), right: most(xs)};
+}
+
+// The span ends at the newest point. It has a chosen length or, without that, holds the last points of the slowest line.
+function liveSpan(lines, now, length, count) {
+  const leading = leadingLines(lines, now);
+  if (!leading.length) return {left: now - STOPPED_TIME, right: now};
+  const spans = leading.map(({points}) => spanOfLast(points, count));
+  const right = most(spans.map(span => span.right));
+  const left = length ? right - length : least(spans.map(span => span.left));
+  return right - left >= SHORTEST_SPAN ? {left, right} : {left: right - SECOND / 2, right: right + SECOND / 2};
+}
+
+// The points of a span as [x, y]. Where there are more than pixels could show: the lowest and the highest of each column
+// of pixels, so that no spike is lost. Columns are fixed in time, so that the picture does not flicker while it moves.
+function pairsThrough(points, span, columns) {
+  const {from, to} = points.placesThrough(span);
+  const pair = place => [points.xs[place], points.ys[place]];
+  if (to - from <= 2 * columns) return Array.from({length: to - from}, (_, number) => pair(from + number));
+  const width = (span.right - span.left) / columns;
+  const first = Math.floor(span.left / width) - 1;  // one column on either side is for the neighbours of the span
+  const lowest = new Int32Array(columns + 3).fill(-1);  // the place of each column's lowest point
+  const highest = new Int32Array(columns + 3).fill(-1);
+  for (let place = from; place < to; place += 1) {
+    const column = clamp(Math.floor(points.xs[place] / width) - first, 0, columns + 2);
+    if (lowest[column] < 0 || points.ys[place] < points.ys[lowest[column]]) lowest[column] = place;
+    if (highest[column] < 0 || points.ys[place] > points.ys[highest[column]]) highest[column] = place;
+  }
+  const pairs = [];
+  for (let column = 0; column < columns + 3; column += 1) {
+    if (lowest[column] < 0) continue;
+    pairs.push(pair(Math.min(lowest[column], highest[column])));
+    if (lowest[column] !== highest[column]) pairs.push(pair(Math.max(lowest[column], highest[column])));
+  }
+  return pairs;
+}
+
+// The interval from which on points are not joined.
+function silenceOf(pairs) {
+  const intervals = pairs.slice(1).map(([x], number) => Math.abs(x - pairs[number][0]));
+  if (intervals.length < FEWEST_INTERVALS) return Infinity;
+  return SILENCE_INTERVALS * usualInterval(intervals);
+}
+
+// A null between two points breaks the line, for Flot.
+function breakAt(silence, pairs) {
+  const broken = [];
+  pairs.forEach((pair, number) => {
+    if (number > 0 && pair[0] - pairs[number - 1][0] > silence) broken.push(null);
+    broken.push(pair);
+  });
+  return broken;
+}
+
+// The points with a break, or nothing, on both sides: no line leads to them.
+function lonePoints(broken) {
+  return broken.filter((pair, number) => pair && !broken[number - 1] && !broken[number + 1]);
+}
+
+// The lowest and the highest y of a span; null where there is none.
+function extremesOf(pairs, {left, right}) {
+  const inside = pairs.filter(([x]) => x >= left && x <= right);
+  const ys = (inside.length ? inside : pairs).map(([, y]) => y);
+  if (!ys.length) return null;
+  return {low: least(ys), high: most(ys)};
+}
+
+// What the line shows at a time: the y of the nearest point, if the line is drawn there or the point is within reach.
+function readingAt({drawn, silence}, time, reach) {
+  if (!drawn.length) return null;
+  const nearest = drawn.placeNearest(time);
+  const x = drawn.xs[nearest];
+  const beyond = x < time ? nearest + 1 : nearest - 1;  // the point on the other side of that time
+  const isJoined = beyond >= drawn.start && beyond < drawn.end && Math.abs(drawn.xs[beyond] - x) <= silence;
+  return isJoined || Math.abs(x - time) <= reach ? drawn.ys[nearest] : null;
+}
+
+// ---- scale: the range of y ----
+
+const ARTICLE_SCALE = {low: 0, high: 5};
+const STEPS_OF_SPREAD = 4;  // the spread of the points is at least so many steps, so they fill two thirds of the scale
+const MOST_Y = 5e307;  // so that the difference of two is still a number
+const LEAST_Y = 1e-300;  // so that a thousandth of it is still a number
+const LEAST_RELATIVE_SPREAD = 1e-12;  // below this, numbers have no digits left
+const SHRINKING_TIME = 3 * SECOND;  // a scale that is too wide for so long shrinks
+const WORTH_SHRINKING = 0.75;  // if it shrinks to less than this part; so it does not tremble
+
+// The greatest of 1, 2, 5, 10, 20 ... that is not greater than the number; and the same below 1.
+function roundDown(number) {
+  const power = 10 ** Math.floor(Math.log10(number));
+  return [5, 2, 1].find(digit => digit * power <= number || digit === 1) * power;
+}
+
+function fittingScale(extremes) {
+  const low = clamp(extremes.low, -MOST_Y, MOST_Y);
+  const high = clamp(extremes.high, -MOST_Y, MOST_Y);
+  const spread = high - low;
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (spread < LEAST_Y || spread < LEAST_RELATIVE_SPREAD * size) {  // a constant stands in the middle
+    const half = size < LEAST_Y ? 1 : size;
+    return {low: low - half, high: low + half, isConstant: true};
+  }
+  const step = roundDown(spread / STEPS_OF_SPREAD);
+  const little = 1e-9;  // 0.0012 / 0.0001 is not quite 12
+  return {
+    low: Math.min(low, Math.floor(low / step + little) * step),
+    high: Math.max(high, Math.ceil(high / step - little) * step),
+  };
+}
+
+// What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
+function settledScale(before, fitting, now) {
+  if (!before || before.isConstant) return {...fitting, fitAt: now};  // a constant's scale is a makeshift
+  const low = Math.min(before.low, fitting.low);
+  const high = Math.max(before.high, fitting.high);
+  const isTooWide = fitting.isConstant || fitting.high - fitting.low < WORTH_SHRINKING * (high - low);
+  if (!isTooWide) return {low, high, fitAt: now};
+  if (now - before.fitAt > SHRINKING_TIME) return {...fitting, fitAt: now};
+  return {low, high, fitAt: before.fitAt};
+}
+
+// The article's sine wave is known by its formula, so that one's own numbers without a label get a scale of their own.
+function isArticlesWave(label, pairs) {
+  return label === DEFAULT_LABEL && pairs.every(([x, y]) => Math.abs(y - 2.5 * (1 + Math.sin(x / 500))) < 1e-6);
+}
+
+// [y, text] of the round numbers on a scale, or of its ends where there is no room for more.
+function valueTicks({low, high}, room) {
+  const step = 1 / roundDown(room / (high - low));
+  const first = Math.ceil(low / step);
+  const last = Math.floor(high / step);
+  if (last === first) return [low, high].map(y => [y, numberText(y, (high - low) / 20)]);
+  const numbers = Array.from({length: last - first + 1}, (_, place) => first + place);
+  return numbers.map(number => [number * step, numberText(number * step, step)]);
+}
+
+// ---- words for numbers and times ----
+
+const PLAIN_BELOW = 1e9;  // greater numbers, and those with more decimals than this, are written with an exponent
+const PLAIN_DECIMALS = 9;
+const UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]];
+
+// A number with as many digits as it takes to tell it from others that differ by `difference`.
+function numberText(number, difference) {
+  const decimals = Math.max(0, -Math.floor(Math.log10(difference) + 1e-9));  // the log of 0.001 is not quite -3
+  if (number === 0 || decimals <= PLAIN_DECIMALS && Math.abs(number) < PLAIN_BELOW) {
+    const text = number.toFixed(Math.min(decimals, PLAIN_DECIMALS));
+    return Number(text) === 0 ? text.replace("-", "") : text;
+  }
+  const digits = Math.round(Math.log10(Math.abs(number)) - Math.log10(difference));
+  return number.toExponential(clamp(digits, 0, 15)).replace("+", "");
+}
+
+// The difference that can be read off a line: of all its decimals if they are few, or a thousandth of its scale.
+function legibleDifference({decimals, scale}) {
+  const received = 10 ** -decimals;
+  if (!scale) return received;
+  const legible = Math.max((scale.high - scale.low) / 1000, LEAST_Y);
+  if (decimals === MAX_DECIMALS) return legible;
+  return scale.isConstant ? received : Math.max(received, legible);
+}
+
+// A duration in its greatest unit. 59.9 minutes are taken for an hour.
+function durationText(duration, round) {
+  const [size, unit] = UNITS.find(([size]) => duration >= 0.99 * size) || UNITS.at(-1);
+  return `${round(duration / size)} ${unit}`;
+}
+
+const threeDigits = number => Number(number.toPrecision(3));
+
+function clockText(time) {
+  const date = new Date(time);
+  return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+// What is odd about a line, in words.
+function noteOn(line, now, span) {
+  const x = newestX(line);
+  if (isInSeconds(x, now)) return "its x is in seconds, ZWS wants milliseconds: × 1000";
+  if (isStopped(line, now)) return `stopped ${durationText(now - line.heard, Math.floor)} ago`;
+  const error = clockError(line);
+  const isOutside = x < span.left || x > span.right;
+  if (!isOutside || Math.abs(error) < CLOCK_TOLERANCE) return "";
+  return `${durationText(Math.abs(error), Math.round)} ${error < 0 ? "behind" : "ahead"}`;
+}
+
+// ---- what is chosen: by the address, then by the controls ----
+
+const address = new URLSearchParams(location.search);
+const datalen = clamp(Math.floor(Number(address.get("points"))) || 100, 2, 100000);  // points of the slowest line
+const fixedScale = readScale(address.get("y") || "");
+let chosenLength = 0;  // of the span, in milliseconds; 0: the last points
+let apart = address.has("apart");
+let paused = false;
+let pausedAt = 0;  // the time
+let pausedSpan = null;  // all that was there then, of which `span` may be a part
+let span = {left: Date.now() - STOPPED_TIME, right: Date.now()};  // which is shown
+
+function readScale(text) {
+  const [low, high] = text.split(",").map(Number);
+  return low < high && Number.isFinite(high - low) ? {low, high} : null;
+}
+
+function writeAddress() {
+  const write = (name, value, isThere) => (isThere ? address.set(name, value) : address.delete(name));
+  write("span", chosenLength / SECOND, chosenLength > 0);
+  write("apart", "", apart);
+  const text = address.toString().replaceAll("%2C", ",").replace(/=(?=&|$)/g, "");  // "y=-1,1&apart", as one would write it
+  history.replaceState(null, "", text ? `?${text}` : location.pathname);
+}
+
+// ---- drawing: when. At most 30 times a second and an eighth of the time, whatever the rate of the points ----
+
+const SHORTEST_REST = SECOND / 30;
+const LONGEST_REST = SECOND;
+const REST_PER_WORK = 8;
+
+let isDrawingAskedFor = false;
+let restUntil = 0;  // by performance.now()
+
+// A hidden tab gets no animation frames. Its points are kept all the same, and it draws once it is shown.
+function askForDrawing() {
+  if (isDrawingAskedFor) return;
+  isDrawingAskedFor = true;
+  const rest = restUntil - performance.now();
+  setTimeout(() => requestAnimationFrame(drawFrame), Math.max(rest, 0));
+}
+
+function drawFrame() {
+  const start = performance.now();
+  isDrawingAskedFor = false;
+  if (start < restUntil) return askForDrawing();  // asked for before it was known how long the last drawing took
+  restUntil = start + SHORTEST_REST;
+  draw();
+  setTimeout(() => {  // The browser paints first, which is most of the work.
+    const work = performance.now() - start;
+    restUntil = start + clamp(REST_PER_WORK * work, SHORTEST_REST, LONGEST_REST);
+  });
+}
+
+// ---- drawing: what. Strips from top to bottom, each of them a plot: one for all lines, or one for each line ----
+
+const TIME_LABEL_ROOM = 2.5;  // times as wide as a time is written, from one to the next
+const MIN_VALUE_LABELS = 2;
+const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
+const MARGIN = 8;  // pixels around the plots
+const MAX_DOTTED_POINTS = 200;  // lines of more points are drawn without dots,
+const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
+
+let strips = [];
+let stripOfTimes = null;  // below many strips, so that the times are in sight when these scroll
+const allStrips = () => (stripOfTimes ? [...strips, stripOfTimes] : strips);
+const ruler = document.createElement("canvas").getContext("2d");
+ruler.font = "12px system-ui, sans-serif";
+
+function draw() {
+  if (drag) return;  // what is under the pointer must stay there
+  element("waiting").hidden = lines.size > 0;
+  element("placeholder").hidden = !lines.size;
+  if (!lines.size) return;
+  const now = paused ? pausedAt : Date.now();
+  const shown = [...lines.values()].filter(line => !line.hidden);
+  if (!paused) span = liveSpan(shown, now, chosenLength, datalen);
+  const columns = Math.max(element("placeholder").clientWidth, 1);
+  for (const line of shown) fitLine(line, columns, now);
+  const groups = apart && shown.length > 1 ? shown.map(line => [line]) : [shown];
+  if (strips.length !== groups.length) buildStrips(groups.length);
+  groups.forEach((group, number) => fitStrip(strips[number], group, now));
+  alignStrips();
+  strips.forEach((strip, number) => drawStrip(strip, groups[number]));
+  if (stripOfTimes) drawStrip(stripOfTimes, []);
+  showReadings();
+}
+
+// What of the line is in the span, and the scale that it would have to itself.
+function fitLine(line, columns, now) {
+  line.pairs = pairsThrough(line.drawn, span, columns);
+  line.silence = silenceOf(line.pairs);
+  line.extremes = extremesOf(line.pairs, span);
+  if (!line.extremes) return;
+  const isLookedAtCloser = paused && span !== pausedSpan;
+  const isWave = !isLookedAtCloser && isArticlesWave(line.label, line.pairs);
+  line.scale = settledScale(line.scale, isWave ? ARTICLE_SCALE : fittingScale(line.extremes), now);
+}
+
+function fitStrip(strip, group, now) {
+  const some = group.filter(line => line.extremes);
+  if (some.length === 1) strip.scale = some[0].scale;
+  if (some.length > 1) {
+    const extremes = {low: least(some.map(line => line.extremes.low)), high: most(some.map(line => line.extremes.high))};
+    strip.scale = settledScale(strip.scale, fittingScale(extremes), now);
+  }
+  const scale = fixedScale || strip.scale;
+  const room = Math.max(strip.box.clientHeight / VALUE_LABEL_HEIGHT, MIN_VALUE_LABELS);
+  strip.shownScale = scale || ARTICLE_SCALE;
+  strip.ticks = scale ? valueTicks(scale, room) : [];  // nothing is there, so no values are
+  const named = apart && group.length ? group[0] : {label: "", color: ""};
+  strip.name.textContent = named.label && nameOf(named.label);
+  strip.name.style.color = named.color;
+}
+
+// All strips get the room for the widest of their values, so that the same time is below the same time.
+function alignStrips() {
+  const texts = strips.flatMap(strip => strip.ticks.map(([, text]) => text));
+  const width = Math.ceil(most([0, ...texts.map(text => ruler.measureText(text).width)]));
+  for (const strip of allStrips()) strip.plot.getYAxes()[0].options.labelWidth = width;
+}
+
+function drawStrip(strip, group) {
+  const {plot} = strip;
+  if (!isInSight(strip)) return;
+  const length = span.right - span.left;
+  Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ...timeFormat(length)});
+  Object.assign(plot.getYAxes()[0].options, {
+    min: strip.shownScale.low, max: strip.shownScale.high, ticks: withEnds(strip.ticks),
+  });
+  const isDotted = group.length <= MAX_DOTTED_LINES && group.every(line => line.pairs.length <= MAX_DOTTED_POINTS);
+  plot.setData(group.flatMap(line => {
+    const data = breakAt(line.silence, line.pairs);
+    const fill = group.length <= MAX_DOTTED_LINES && 0.3 / group.length;
+    const whole = {name: line.label, color: line.color, data, lines: {fill}, points: {show: isDotted}};
+    const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
+    return isDotted || !lone.data.length ? [whole] : [whole, lone];
+  }));
+  plot.setupGrid(true);
+  plot.draw();
+  strip.name.style.left = `${plot.getPlotOffset().left + 6}px`;
+}
+
+// How times are written, and how wide in pixels that is.
+function timeFormat(length) {
+  const minTickSize = length < 3 * SECOND ? [1, "millisecond"] : [2, "second"];
+  if (length < 3 * SECOND) return {minTickSize, timeformat: "%H:%M:%S.%3s", labelWidth: 80};
+  if (length < DAY) return {minTickSize, timeformat: "%H:%M:%S", labelWidth: 56};
+  if (length < 10 * DAY) return {minTickSize, timeformat: "%m-%d %H:%M", labelWidth: 76};
+  return {minTickSize, timeformat: "%Y-%m-%d", labelWidth: 76};
+}
+
+// Flot leaves out the first and the last tick: so these are two that nobody sees.
+function withEnds(ticks) {
+  return [[-Infinity, ""], ...ticks, [Infinity, ""]];
+}
+
+function isInSight({box}) {
+  const {scrollTop, clientHeight} = element("placeholder");
+  return box.offsetTop < scrollTop + clientHeight && box.offsetTop + box.offsetHeight > scrollTop;
+}
+
+function timeTicks(axis) {
+  const most = element("placeholder").clientWidth / (TIME_LABEL_ROOM * axis.options.labelWidth);
+  axis.delta = (axis.max - axis.min) / most;
+  return withEnds(axis.tickGenerator(axis));
+}
+
+function buildStrips(count) {
+  removeStrips();
+  const isMany = count > 1;
+  strips = Array.from({length: count}, () => newStrip("strip"));
+  stripOfTimes = isMany ? newStrip("strip time") : null;
+  for (const strip of strips) strip.plot = newPlot(strip, isMany ? {showTickLabels: "none", showTicks: false} : {});
+  if (isMany) stripOfTimes.plot = newPlot(stripOfTimes, {gridLines: false});
+}
+
+function newStrip(className) {
+  const box = fromTemplate("strip");
+  box.className = className;
+  element("placeholder").append(box);
+  const [room, name] = box.children;
+  return {box, room, name, plot: null, scale: null, shownScale: ARTICLE_SCALE, ticks: []};
+}
+
+// Flot takes the colors, the size and the resolution of the screen when a plot is made.
+function newPlot(strip, timeOptions) {
+  const css = variable => getComputedStyle(document.documentElement).getPropertyValue(variable);
+  const axis = {show: true, autoScale: "none", showMinorTicks: false, tickColor: css("--line")};
+  return $.plot(strip.room, [], {
+    series: {shadowSize: 0, lines: {show: true, lineWidth: 2}, points: {radius: 2.5, fillColor: css("--back")}},
+    xaxis: {...axis, mode: "time", timeBase: "milliseconds", timezone: "browser", ticks: timeTicks, ...timeOptions},
+    yaxis: axis,
+    grid: {borderWidth: 1, borderColor: css("--line"), tickColor: css("--line"),
+           margin: {left: MARGIN, right: MARGIN, top: MARGIN - 2, bottom: MARGIN - 2}},
+  });
+}
+
+function removeStrips() {
+  for (const strip of allStrips()) strip.plot.destroy();
+  strips = [];
+  stripOfTimes = null;
+  element("placeholder").replaceChildren();
+}
+
+function redrawAll() {
+  drag = null;
+  removeStrips();
+  draw();
+}
+
+// After a choice the scales fit at once.
+function forgetScales() {
+  for (const one of [...lines.values(), ...strips]) one.scale = null;
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+new ResizeObserver(redrawAll).observe(element("placeholder"));
+
+// ---- reading: the hair, and the legend (Flot's own takes labels as HTML) ----
+
+const REACH = 6;  // pixels from the hair to a point that is read all the same
+
+let hairAt = null;  // how far to the right, from 0 to 1; null: there is no hair
+
+const nameOf = label => (label.trim() ? label : JSON.stringify(label));
+const timeAt = part => span.left + part * (span.right - span.left);
+
+function newEntry(label) {
+  const whole = fromTemplate("entry");
+  const [toggle, swatch, name, value, note, forget] =
+    [".line", "i", "bdi", ".value", ".note", ".forget"].map(part => whole.querySelector(part));
+  name.textContent = nameOf(label);
+  toggle.title = label;
+  forget.setAttribute("aria-label", `Forget ${label}`);
+  toggle.onclick = () => {
+    const line = lines.get(label);
+    line.hidden = !line.hidden;
+    toggle.setAttribute("aria-pressed", !line.hidden);
+    forgetScales();
+    draw();
+  };
+  forget.onclick = () => {
+    forgetLine(lines.get(label));
+    draw();
+  };
+  return {whole, swatch, value, note, forget};
+}
+
+// Each line's last value or, with a hair, its value there; and what is odd about the line.
+function showReadings() {
+  placeHair();
+  const now = Date.now();
+  for (const line of lines.values()) {
+    const {whole, value, note, forget} = line.entry;
+    const stopped = isStopped(line, now);
+    setText(value, readingText(line));
+    value.style.minWidth = `${widestReading(line)}ch`;
+    setText(note, noteOn(line, now, span));
+    whole.classList.toggle("stopped", stopped);
+    forget.hidden = !stopped;
+  }
+}
+
+function readingText(line) {
+  if (!line.drawn.length) return "";
+  const {left, right} = span;
+  const reach = REACH * (right - left) / strips[0].plot.width();
+  const y = hairAt === null ? line.drawn.ys[line.drawn.end - 1] : readingAt(line, timeAt(hairAt), reach);
+  return y === null ? "–" : numberText(y, legibleDifference(line));
+}
+
+// The digits do not jump where each number has the room of the longest on the line's scale.
+function widestReading({scale, decimals}) {
+  if (!scale) return 1;
+  const difference = legibleDifference({scale, decimals});
+  return Math.max(numberText(scale.low, difference).length, numberText(scale.high, difference).length);
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function placeHair() {
+  const hair = element("hair");
+  hair.hidden = hairAt === null || !strips.length || !element("selection").hidden;
+  if (hair.hidden) return;
+  hair.style.left = `${pixelAt(hairAt)}px`;
+  hair.classList.toggle("flipped", hairAt > 0.5);
+  setText(hair.firstChild, clockText(timeAt(hairAt)));
+}
+
+// Where a part of the span is, in pixels from the left of the graph; and the other way round.
+function pixelAt(part) {
+  const {plot} = strips[0];
+  return plot.getPlotOffset().left + part * plot.width();
+}
+
+function partAt(pageX) {
+  const {plot} = strips[0];
+  return clamp((pageX - plot.offset().left) / plot.width(), 0, 1);
+}
+
+function moveHair(part) {
+  hairAt = part;
+  if (strips.length) showReadings();
+}
+
+const HAIR_STEP = 0.01;
+const KEYS = {  // where each key moves the hair
+  ArrowLeft: part => Math.max(part - HAIR_STEP, 0),
+  ArrowRight: part => Math.min(part + HAIR_STEP, 1),
+  Home: () => 0,
+  End: () => 1,
+  Escape: () => null,
+};
+
+element("placeholder").onkeydown = event => {
+  if (!KEYS[event.key] || !strips.length) return;
+  event.preventDefault();
+  moveHair(KEYS[event.key](hairAt === null ? 1 : hairAt));
+  if (hairAt === null) return;
+  const readings = [...lines.values()].filter(line => !line.hidden).map(line => `${line.label} ${readingText(line)}`);
+  element("placeholder").setAttribute("aria-valuenow", Math.round(100 * hairAt));
+  element("placeholder").setAttribute("aria-valuetext", `${clockText(timeAt(hairAt))}: ${readings.join(", ")}`);
+};
+
+element("placeholder").onblur = () => moveHair(null);
+element("placeholder").onscroll = askForDrawing;
+
+// ---- looking closer: a range is dragged over, with mouse or finger ----
+
+const SHORTEST_DRAG = 5;  // pixels; less is a click
+
+let drag = null;  // {from, to}: parts of the span
+
+element("placeholder").onpointerdown = event => {
+  const isOnScrollBar = event.target === element("placeholder") && event.offsetX >= event.target.clientWidth;
+  if (event.button !== 0 || isOnScrollBar || !strips.length) return;
+  const part = partAt(event.pageX);
+  drag = {from: part, to: part};
+  moveHair(part);
+  element("placeholder").setPointerCapture(event.pointerId);
+};
+
+element("placeholder").onpointermove = event => {
+  if (!strips.length) return;
+  if (drag) drag.to = partAt(event.pageX);
+  showSelection();
+  moveHair(partAt(event.pageX));
+};
+
+element("placeholder").onpointerup = endDrag;
+
+element("placeholder").onpointercancel = () => {
+  drag = null;
+  endDrag();
+};
+
+element("placeholder").onpointerleave = event => {
+  if (event.pointerType === "mouse") moveHair(null);
+};
+
+element("placeholder").ondblclick = () => {
+  if (paused) showStill(pausedSpan);
+};
+
+function selected() {
+  const [left, right] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
+  return {pixels: pixelAt(right) - pixelAt(left), left, right};
+}
+
+function showSelection() {
+  const selection = element("selection");
+  selection.hidden = !drag || selected().pixels < SHORTEST_DRAG;
+  if (selection.hidden) return;
+  const {pixels, left, right} = selected();
+  selection.style.left = `${pixelAt(left)}px`;
+  selection.style.width = `${pixels}px`;
+  setText(selection.firstChild, `Δt ${durationText(timeAt(right) - timeAt(left), threeDigits)}`);
+}
+
+function endDrag() {
+  const range = drag && selected();
+  const [left, right] = range ? [timeAt(range.left), timeAt(range.right)] : [0, 0];
+  drag = null;
+  showSelection();
+  if (!range || range.pixels < SHORTEST_DRAG || right - left < SHORTEST_SPAN) return askForDrawing();
+  if (!paused) pause();
+  showStill({left, right});
+}
+
+// ---- pausing: the picture rests on copies, while points go on coming ----
+
+function pause() {
+  paused = true;
+  pausedAt = Date.now();
+  pausedSpan = span;
+  for (const line of lines.values()) line.drawn = line.points.copy(line.points.placesThrough(span));
+  element("pause").textContent = "Resume";
+}
+
+function resume() {
+  paused = false;
+  for (const line of lines.values()) line.drawn = line.points;
+  element("pause").textContent = "Pause";
+  askForDrawing();
+}
+
+function togglePause() {
+  if (paused) resume();
+  else pause();
+}
+
+function showStill(range) {
+  span = range;
+  forgetScales();
+  draw();
+}
+
+// ---- controls ----
+
+element("pause").onclick = togglePause;
+
+document.addEventListener("keydown", event => {  // wherever the focus is: Enter does for the buttons
+  const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
+  if (event.code !== "Space" || isOther) return;
+  event.preventDefault();
+  if (!event.repeat) togglePause();
+});
+
+element("span").onchange = () => {
+  chosenLength = Number(element("span").value) * SECOND;
+  writeAddress();
+  forgetScales();
+  resume();
+};
+
+element("apart").onclick = () => {
+  apart = !apart;
+  element("apart").setAttribute("aria-pressed", apart);
+  writeAddress();
+  redrawAll();
+};
+
+element("save").onclick = () => {
+  const shown = [...lines.values()].filter(line => !line.hidden);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([csvOf(shown, span)], {type: "text/csv"}));
+  link.download = `zws ${localTime(new Date())}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), MINUTE);  // when the browser has surely read it
+};
+
+// 2026-11-25 09.30.00, which may stand in the name of a file
+function localTime(date) {
+  const utc = new Date(date - date.getTimezoneOffset() * MINUTE);
+  return utc.toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".");
+}
+
+// As RFC 4180 has it.
+function csvOf(lines, {left, right}) {
+  const rows = ["time_ms,label,y"];
+  for (const {label, drawn} of lines) {
+    const field = /[",\r\n]/.test(label) ? `"${label.replaceAll('"', '""')}"` : label;
+    const {from, to} = drawn.placesIn({left, right});
+    for (let place = from; place < to; place += 1) {
+      const x = drawn.xs[place];
+      if (x >= left && x <= right) rows.push(`${x},${field},${drawn.ys[place]}`);
+    }
+  }
+  return `${rows.join("\r\n")}\r\n`;
+}
+
+function showChoices() {
+  const select = element("span");
+  select.options[0].text = `${datalen} points`;
+  const asked = Number(address.get("span"));
+  if (asked > 0 && Number.isFinite(asked)) {
+    const isThere = [...select.options].some(option => Number(option.value) === asked);
+    if (!isThere) select.add(new Option(durationText(asked * SECOND, threeDigits), asked));
+    select.value = String(asked);
+    chosenLength = asked * SECOND;
+  }
+  element("apart").setAttribute("aria-pressed", apart);
 }
 
 // ---- connection ----
-let attempts = 0, retry = null;  // to connect again, so far; the timer of the next one
+
+const FIRST_WAIT = SECOND / 2;  // before the page tries to connect again; then twice as long each time
+const LONGEST_WAIT = 4 * SECOND;
+
+let attempts = 0;  // to connect again, so far
+let retry = null;  // the timer of the next one
 
 function connect() {
   clearTimeout(retry);
   retry = null;
   if (attempts) element("retry").textContent = "Trying again";
   const scheme = location.protocol.replace("http", "ws");
-  const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(query.get("ws")) || 9999}/`);
+  const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(address.get("ws")) || 9999}/`);
   let failed = false;
   ws.onopen = () => {
     attempts = 0;
-    for (const one of series.values()) one.rejoined = true;
-    status("Connected");
+    openedAt = Date.now();
+    for (const line of lines.values()) line.comesAgain = true;
+    showStatus("Connected");
   };
   ws.onmessage = message => addPoint(JSON.parse(message.data));
-  ws.onerror = () => { failed = true; };
-  ws.onclose = () => {  // try again after 0.5 s, then 1, 2, 4, 4, each up to a quarter more
-    const wait = Math.min(4000, 500 * 2 ** attempts) * (1 + Math.random() / 4);
+  ws.onerror = () => {
+    failed = true;
+  };
+  ws.onclose = () => {
+    const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
+    const spread = wait * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
     attempts += 1;
-    retry = setTimeout(connect, wait);
-    status(failed ? "Error" : "Closed", `Next try in ${(wait / 1000).toFixed(1)} s`);
+    retry = setTimeout(connect, spread);
+    showStatus(failed ? "Error" : "Closed", `Next try in ${(spread / SECOND).toFixed(1)} s`);
   };
 }
 
-function status(text, more = "") {
+function showStatus(text, more = "") {
   element("conn_status").textContent = text;
   element("retry").textContent = more;
   element("rate").textContent = "";
@@ -73,124 +1025,17 @@ document.addEventListener("visibilitychange", () => {  // a hidden tab's timers 
   if (!document.hidden && retry) connect();
 });
 
-// ---- drawing: at most 30 times a second and an eighth of the time, whatever the rate ----
-let due = false, rest = 0;  // a frame has been asked for; no drawing before this time
+const RATE_SECONDS = 5;
 
-function redraw() {
-  if (due || paused) return;
-  due = true;
-  requestAnimationFrame(frame);
-}
+let rates = [];  // {time, received} at the last seconds
 
-function frame() {
-  const start = performance.now();
-  if (start < rest) return setTimeout(requestAnimationFrame, rest - start, frame);
-  due = false;
-  if (!paused) draw();
-  setTimeout(() => {  // once the browser has painted it, which is most of the work
-    rest = start + Math.min(Math.max(30, 8 * (performance.now() - start)), 1000);
-  });
-}
-
-function draw() {
-  if (received <= 10) return;
-  const shown = [...series.values()].filter(one => !one.hidden);
-  if (!paused) for (const one of series.values()) one.drawn = one.data.slice(-datalen);
-  if (!plot) plot = newPlot();
-  setRange(shown.flatMap(one => one.drawn));
-  const style = plot.getOptions().series;
-  style.points.show = shown.length <= 10 && shown.every(one => one.drawn.length <= 200);
-  style.lines.fill = 0.3 / Math.max(shown.length, 1);
-  plot.setData(shown.map(({label, color, drawn}) => ({name: label, color, data: drawn})));
-  plot.setupGrid(true);
-  plot.draw();
-}
-
-function setRange(points) {
-  const now = Date.now(), near = ([x]) => Math.abs(x - now) < 366 * 86400e3;
-  const least = (list, i, start) => list.reduce((best, point) => Math.min(best, point[i]), start);
-  const most = (list, i, start) => list.reduce((best, point) => Math.max(best, point[i]), start);
-  const timely = points.some(near) ? points.filter(near) : points;  // a wrong clock must not spoil it for the others
-  const some = timely.length ? timely[0][0] : now;
-  let left = least(timely, 0, some), right = most(timely, 0, some);
-  if (left === right) [left, right] = [left - 500, right + 500];
-  const low = Math.max(least(points, 1, 0), -5e307), high = Math.min(most(points, 1, 5), 5e307);  // a finite difference
-  const step = 10 ** Math.floor(Math.log10((high - low) / 5));  // it grows by whole steps and does not tremble
-  const timeformat = right - left < 86400e3 ? "%H:%M:%S" : "%Y-%m-%d<br>%H:%M";
-  Object.assign(plot.getXAxes()[0].options, {min: left, max: right, timeformat});
-  Object.assign(plot.getYAxes()[0].options, {min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step});
-}
-
-function newPlot() {  // Flot takes the colors, the size and the resolution when it starts
-  const css = name => getComputedStyle(document.documentElement).getPropertyValue(name);
-  const measured = ticks => [[-Infinity, ""], ...ticks, [Infinity, ""]];  // Flot leaves out the first and the last
-  const times = axis => {
-    axis.delta = (axis.max - axis.min) * 140 / element("placeholder").clientWidth;
-    return measured(axis.max - axis.min < 3000 ? [axis.max] : axis.tickGenerator(axis));
-  };
-  const number = (value, axis) => (Math.abs(value) < 1e7 ? value.toFixed(axis.tickDecimals)
-    : Number(value.toPrecision(6)).toExponential().replace("+", ""));
-  const common = {show: true, autoScale: "none", showMinorTicks: false, tickColor: css("--line")};
-  return $.plot("#placeholder", [], {
-    series: {shadowSize: 0, lines: {show: true, lineWidth: 2}, points: {radius: 2.5, fillColor: css("--back")}},
-    xaxis: {...common, mode: "time", timeBase: "milliseconds", timezone: "browser", minTickSize: [2, "second"], ticks: times},
-    yaxis: {...common, ticks: axis => measured(axis.tickGenerator(axis)), tickFormatter: number},
-    grid: {hoverable: true, mouseActiveRadius: 30, borderWidth: 1, borderColor: css("--line"), tickColor: css("--line"),
-           margin: {left: 8, right: 8, top: 6, bottom: 6}},
-  });
-}
-
-const restart = () => { plot = null; draw(); };
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restart);
-new ResizeObserver(restart).observe(element("placeholder"));
-
-// ---- legend (Flot's own takes labels as HTML), pause, hover, rate ----
-function addToLegend(one) {
-  const [button, swatch, name] = ["button", "i", "bdi"].map(tag => document.createElement(tag));
-  swatch.style.background = one.color;
-  name.textContent = one.label.trim() ? one.label : JSON.stringify(one.label);
-  button.append(swatch, name);
-  button.title = one.label;
-  button.setAttribute("aria-pressed", true);
-  button.onclick = () => {
-    one.hidden = !one.hidden;
-    button.setAttribute("aria-pressed", !one.hidden);
-    draw();
-  };
-  const after = other => other.title.localeCompare(one.label, undefined, {numeric: true}) > 0;
-  element("legend").insertBefore(button, [...element("legend").children].find(after) || null);
-}
-
-function togglePause() {
-  paused = !paused;
-  element("pause").textContent = paused ? "Resume" : "Pause";
-  redraw();
-}
-
-element("pause").onclick = togglePause;
-document.addEventListener("keydown", event => {  // wherever the focus is: Enter does for the buttons
-  if (event.code !== "Space" || event.ctrlKey || event.altKey || event.metaKey) return;
-  event.preventDefault();
-  if (!event.repeat) togglePause();
-});
-
-$("#placeholder").on("plothover", (event, position, item) => {
-  const tooltip = element("tooltip");
-  tooltip.hidden = !item;
-  if (!item) return;
-  const [x, y] = item.datapoint, time = new Date(x);
-  const clock = `${time.toTimeString().slice(0, 8)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
-  tooltip.textContent = `${clock}\n${Number(y.toPrecision(12))}\n${item.series.name}`;
-  tooltip.style.left = `${Math.min(item.pageX + 12, document.documentElement.clientWidth - tooltip.offsetWidth - 4)}px`;
-  tooltip.style.top = `${Math.max(4, item.pageY - tooltip.offsetHeight - 10)}px`;
-});
-
-let rates = [];  // [ms, points received] at the last seconds
 setInterval(() => {
-  rates = [...rates.slice(-5), [performance.now(), received]];
-  const [from, to] = [rates[0], rates.at(-1)];
-  const rate = (to[1] - from[1]) / (to[0] - from[0]) * 1000;
+  rates = [...rates.slice(-RATE_SECONDS), {time: performance.now(), received}];
+  const [first, last] = [rates[0], rates.at(-1)];
+  const rate = (last.received - first.received) / (last.time - first.time) * SECOND;
   if (rates.length > 1 && !retry) element("rate").textContent = `${Number(rate.toFixed(rate < 10 ? 1 : 0))} points/s`;
-}, 1000);
+  askForDrawing();  // lines may have stopped
+}, SECOND);
 
+showChoices();
 connect();

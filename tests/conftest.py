@@ -206,6 +206,15 @@ def publish():
     context.destroy(2000)
 
 
+@pytest.fixture
+def source(zws, publish):
+    """A server without a source of its own, and what publishes to it: `server, send = source()`."""
+    def start(*options):
+        server = zws("--source", "none", *options)
+        return server, publish(server)
+    return start
+
+
 def find_chromium():
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
 

@@ -1,0 +1,937 @@
+"""The page with one's own numbers, whatever they are: which span and scale it shows, what it reads off and gives away.
+
+The points come from the test, over a WebSocket that Playwright answers, and the page's clock stands still unless the
+test moves it: nothing here waits for time to pass.
+"""
+import csv
+import json
+import math
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from browser import (
+    START,
+    axes,
+    drag,
+    drawn,
+    entries,
+    legend,
+    lines,
+    pixel,
+    place,
+    toggle,
+    values,
+    xs,
+)
+from conftest import wait_until
+
+NOW = 1_767_225_600_000     # 2026-01-01 00:00:00 UTC, in ms
+TEN = ["#e06c1f", "#2f9e5b", "#8a5fd6", "#d63f5c", "#12a0b4", "#b98a00", "#cf55b4", "#7d9612", "#8b6a52", "#3a7bd5"]
+
+
+class Feed:
+    """A page and its points."""
+
+    def __init__(self, page, url):
+        self.page, self.now, self.sent, self.sockets = page, NOW, 0, []
+        page.clock.set_fixed_time(NOW / 1000)
+        page.route_web_socket(re.compile("^ws:"), lambda socket: self.sockets.append(socket))
+        page.goto(url)
+        wait_until(lambda: self.sockets and page.inner_text("#conn_status") == "Connected")
+
+    def send(self, label, *points):
+        """Sends [x, y] of a label, and draws them at once."""
+        for x, y in points:
+            self.sockets[0].send(json.dumps({"x": x, "y": y, **({"label": label} if label else {})}))
+        self.sent += len(points)
+        wait_until(lambda: self.page.evaluate("received") >= self.sent)
+        self.page.evaluate("draw()")
+
+    def line(self, label, count=100, step=0.1, ago=0.0, value=lambda i: i % 5):
+        """A line whose points are `step` seconds apart and whose last is `ago` seconds old; returns its points."""
+        points = [[self.now - 1000 * ago - round(1000 * step * (count - 1 - i)), value(i)] for i in range(count)]
+        self.send(label, *points)
+        return points
+
+    def passes(self, seconds):
+        """So much time goes by."""
+        self.now += 1000 * seconds
+        self.page.clock.set_fixed_time(self.now / 1000)
+        self.page.evaluate("draw()")
+
+
+@pytest.fixture
+def feed(quiet, open_tab):
+    def start(query="", **options):
+        return Feed(open_tab("about:blank", **{"timezone_id": "UTC", **options}),
+                    f"http://localhost:{quiet.http_port}/graph.html?ws={quiet.ws_port}{query}")
+    return start
+
+
+def length(page):
+    """Of the span, in seconds."""
+    left, right = axes(page)["x"]
+    return (right - left) / 1000
+
+
+def hover(page, x, **options):
+    page.mouse.move(*place(page, x, **options))
+
+
+# ---- from the start ----
+
+def test_before_the_first_point_it_says_for_what_it_waits_and_how_to_send_one(feed):
+    feed = feed()
+    feed.page.evaluate("draw()")
+    assert "Waiting for the first point" in feed.page.inner_text("#graph")
+    assert "python zws.py --send tcp://127.0.0.1:5000" in feed.page.inner_text("#graph")
+    assert lines(feed.page) == {}
+    feed.send("cpu", [NOW, 12.5])
+    assert "Waiting" not in feed.page.inner_text("#graph")
+
+
+def test_one_point_is_a_dot_with_its_value_and_two_are_a_line(feed):
+    feed = feed()
+    feed.send("cpu", [NOW, 12.5])
+    assert drawn(feed.page)[0]["dots"] and values(feed.page) == {"cpu": "12.5"}
+    assert pixel(feed.page, NOW, 12.5)[3] == 255 and pixel(feed.page, NOW - 200, 12.5)[3] < 255
+    feed.send("cpu", [NOW + 60_000, 12.5])
+    assert axes(feed.page)["x"] == [NOW, NOW + 60_000]
+    color = feed.page.evaluate("lines.get('cpu').color")
+    assert pixel(feed.page, NOW + 30_000, 12.5) == [*bytes.fromhex(color[1:]), 255]
+
+
+# ---- scale ----
+
+def fills_half(page, low, high):
+    seen = axes(page)
+    (bottom, top), texts = seen["y"], seen["values"]
+    assert bottom <= low and high <= top and high - low >= 0.5 * (top - bottom), (low, high)
+    assert len(texts) >= 2 and len(set(texts)) == len(texts), texts
+    assert all(bottom <= float(text) <= top or math.isclose(float(text), bottom) or math.isclose(float(text), top)
+               for text in texts), texts
+
+
+def test_a_line_fills_at_least_half_of_the_height_whatever_its_size_and_offset(feed):
+    feed = feed()
+    for low, high in ((0.001, 0.002), (1e6, 1e6 + 1), (999_999, 1_000_001), (-3, -2.9), (0, 5),
+                      (0.3, 0.7), (1e-9, 2e-9), (-1e12, 1e12), (0, 1e300), (-1e300, 1e299), (7, 7.000001),
+                      (123456789.1, 123456789.2), (0.9, 2.1), (-2.1, -0.9)):
+        label = f"{low} to {high}"
+        feed.line(label, value=lambda i, low=low, high=high: low + (high - low) * (i % 10) / 9)
+        fills_half(feed.page, low, high)
+        toggle(feed.page, label)
+
+
+def test_so_do_numbers_without_a_label(feed):
+    feed = feed()
+    feed.line("", value=lambda i: 0.001 + 0.001 * (i % 10) / 9)
+    fills_half(feed.page, 0.001, 0.002)
+
+
+def test_a_constant_line_stands_in_the_middle(feed):
+    feed = feed()
+    for y in (0, 7, -3, 1e6, 230.47, 1e-7, 1e308, -1e308, 5e-324):
+        feed.line(str(y), value=lambda i, y=y: y)
+        bottom, top = axes(feed.page)["y"]
+        assert bottom < top
+        if abs(y) < 1e307:
+            assert (bottom + top) / 2 == pytest.approx(y), y
+        assert float(values(feed.page)[str(y)]) == pytest.approx(y, rel=1e-3)
+        toggle(feed.page, str(y))
+
+
+def test_the_second_point_is_enough_for_a_scale_that_fits(feed):
+    feed = feed()
+    feed.send("a", [NOW - 1000, 1_000_000])
+    feed.send("a", [NOW, 1_000_001])
+    fills_half(feed.page, 1_000_000, 1_000_001)
+
+
+def test_the_scale_grows_at_once_and_shrinks_after_some_seconds_without_trembling(feed):
+    feed = feed("&points=10")
+    feed.line("noise", value=lambda i: i % 2)
+    assert axes(feed.page)["y"] == [0, 1]
+    feed.send("noise", [NOW + 100, 80])
+    assert axes(feed.page)["y"] == [0, 80]
+    feed.passes(2)
+    feed.line("noise", 10, value=lambda i: i % 2)
+    assert axes(feed.page)["y"] == [0, 80], "not yet"
+    feed.passes(4)
+    assert axes(feed.page)["y"] == [0, 1]
+    seen = []
+    for second in range(8):    # noise whose highest value comes and goes
+        feed.passes(4)
+        seen.append(axes(feed.page)["y"])
+        feed.line("noise", 10, value=lambda i, top=1 + second % 2 * 0.15: top * (i % 2))
+    assert seen[2:] == [seen[2]] * 6, "it does not tremble"
+
+
+def test_the_sine_wave_stands_on_0_to_5_while_it_is_alone(feed):
+    feed = feed()
+
+    def wave(i):
+        return 2.5 * (1 + math.sin((NOW - 100 * (2 - i)) / 500))
+    feed.line("", 3, value=wave)
+    assert axes(feed.page)["y"] == [0, 5] and max(map(wave, range(3))) - min(map(wave, range(3))) < 2
+    feed.line("own", 3, value=lambda i: 10 + i)
+    assert axes(feed.page)["y"][1] >= 12
+    toggle(feed.page, "own")
+    assert axes(feed.page)["y"] == [0, 5]
+
+
+def test_the_address_can_fix_the_scale(feed):
+    feed = feed("&y=-1,2.5")
+    feed.line("small", value=lambda i: i / 1e6)
+    assert axes(feed.page)["y"] == [-1, 2.5]
+    feed.line("big", value=lambda i: 1000 * i)
+    assert axes(feed.page)["y"] == [-1, 2.5]
+    feed.page.click("#apart")
+    assert axes(feed.page, 0)["y"] == axes(feed.page, 1)["y"] == [-1, 2.5]
+
+
+def test_what_an_address_cannot_mean_is_left_alone(feed):
+    feed = feed()
+    url = feed.page.url
+    for query in ("y=", "y=5", "y=5,1", "y=a,b", "y=1,1", "y=-1e308,1e308", "span=", "span=-1", "span=x", "span=1e999",
+                  "points=x", "apart=1"):
+        feed.page.goto(f"{url}&{query}")
+        feed.page.evaluate("""now => { for (let i = 0; i < 100; i += 1) addPoint({x: now + 100 * i, y: i % 2});
+            draw(); }""", NOW)
+        assert axes(feed.page)["y"] == [0, 1] and length(feed.page) == pytest.approx(9.9), query
+
+
+# ---- span ----
+
+def test_fast_and_slow_lines_fill_the_same_axis(feed):
+    feed = feed()
+    fast = feed.line("fast", 500, 0.02)
+    assert axes(feed.page)["x"] == [NOW - 1980, NOW], "the last 100 points"
+    slow = feed.line("slow", 100, 1)
+    assert axes(feed.page)["x"] == [slow[0][0], NOW]
+    assert xs(feed.page, "slow") == [x for x, _ in slow]
+    assert xs(feed.page, "fast") == [x for x, _ in fast], "all that there are"
+
+
+def test_the_span_can_be_chosen_and_lines_reach_its_edges(feed):
+    feed = feed()
+    select = feed.page.get_by_role("combobox", name="Span of time")
+    assert select.locator("option").all_inner_texts() == ["100 points", "10 s", "1 min", "10 min", "1 h"]
+    feed.line("fast", 1000, 0.1)
+    feed.line("slow", 90, 45)
+    for name, seconds in (("10 s", 10), ("1 min", 60), ("10 min", 600), ("1 h", 3600)):
+        select.select_option(name)
+        feed.page.evaluate("draw()")
+        assert axes(feed.page)["x"] == [NOW - 1000 * seconds, NOW]
+        assert f"span={seconds}" in feed.page.url
+        assert xs(feed.page, "slow")[0] <= NOW - 1000 * seconds, "it comes from beyond the left edge"
+        assert xs(feed.page, "slow")[-1] == NOW
+    select.select_option("100 points")
+    feed.page.evaluate("draw()")
+    assert "span" not in feed.page.url
+    assert axes(feed.page)["x"] == [NOW - 89 * 45_000, NOW]
+
+
+def test_the_address_holds_the_view_and_is_obeyed(feed):
+    feed = feed("&span=60&y=-1,1&apart&points=200&other=x")
+    page = feed.page
+    feed.line("a")
+    feed.line("b")
+    assert length(page) == 60 and axes(page)["y"] == [-1, 1] and page.locator(".strip:not(.time)").count() == 2
+    assert page.locator("#span").input_value() == "60"
+    assert page.get_by_role("button", name="Apart", pressed=True).count() == 1
+    assert page.locator("#span option").first.inner_text() == "200 points"
+    before = page.url
+    page.click("#apart")
+    page.click("#apart")
+    page.select_option("#span", "10")
+    page.select_option("#span", "60")
+    order = ("ws", "span", "y", "points", "other", "apart")
+    assert sorted(page.url.split("?")[1].split("&")) == sorted(before.split("?")[1].split("&")), order
+    page.click("#apart")
+    page.select_option("#span", "")
+    assert page.url.split("&", 1)[1] == "y=-1,1&points=200&other=x"
+    assert page.evaluate("history.length") <= 2, "going back leads away from the page"
+    page.goto(before.replace("span=60", "span=90"))
+    wait_until(lambda: page.inner_text("#conn_status") == "Connected")
+    assert page.locator("#span option:checked").inner_text() == "1.5 min"
+
+
+# ---- lines that stop, and clocks that are wrong ----
+
+def test_a_line_that_stopped_does_not_stretch_the_axis_and_says_for_how_long(feed):
+    feed = feed()
+    feed.line("stopped", 100, 0.1, ago=300)
+    feed.line("live", 100, 0.1)
+    page = feed.page
+    assert length(page) == pytest.approx(9.9)
+    entry = entries(page)["stopped"]
+    assert entry["stopped"] and entry["note"] == "stopped 5 min ago" and entry["forget"]
+    assert not entries(page)["live"]["stopped"] and not entries(page)["live"]["forget"]
+    dim = page.locator(".stopped .value").evaluate("one => getComputedStyle(one).opacity")
+    assert float(dim) < 0.7
+    feed.send("stopped", [NOW, 1])
+    assert not entries(page)["stopped"]["stopped"] and entries(page)["stopped"]["note"] == ""
+    assert xs(page, "stopped")[-1] == NOW
+
+
+@pytest.mark.parametrize(("step", "still_live", "stopped"), [(0.1, 9, 11), (5, 49, 51), (60, 599, 601)])
+def test_a_line_stops_after_ten_usual_intervals_and_ten_seconds(feed, step, still_live, stopped):
+    feed = feed()
+    feed.line("a", 30, step)
+    feed.passes(still_live)
+    assert not entries(feed.page)["a"]["stopped"]
+    feed.passes(stopped - still_live)
+    assert entries(feed.page)["a"]["stopped"]
+
+
+def test_the_page_notices_by_itself_that_a_line_has_stopped(feed):
+    feed = feed()
+    feed.line("a")
+    wait_until(lambda: not feed.page.evaluate("isDrawingAskedFor"))
+    feed.page.clock.set_fixed_time(NOW / 1000 + 7200)
+    wait_until(lambda: entries(feed.page)["a"]["note"] == "stopped 2 h ago")
+
+
+def test_a_stopped_line_can_be_forgotten_and_comes_again(feed):
+    feed = feed()
+    feed.line("old", ago=300)
+    feed.line("live")
+    feed.page.get_by_role("button", name="Forget old").press("Enter")
+    assert legend(feed.page) == ["live"] and sorted(lines(feed.page)) == ["live"]
+    feed.send("old", [NOW, 1])
+    assert legend(feed.page) == ["live", "old"] and xs(feed.page, "old") == [NOW]
+
+
+def test_a_live_line_whose_clock_is_off_says_so_and_stretches_nobodys_axis(feed):
+    feed = feed()
+    feed.line("right")
+    feed.passes(5)
+    feed.line("right")
+    feed.line("late", ago=3600)
+    feed.line("early", ago=-7200)
+    feed.line("a little off", ago=3)
+    assert {label: entry["note"] for label, entry in entries(feed.page).items()} == {
+        "right": "", "late": "1 h behind", "early": "2 h ahead", "a little off": ""}
+    assert not any(entry["stopped"] for entry in entries(feed.page).values())
+    assert length(feed.page) == pytest.approx(12.9)
+
+
+def test_where_all_clocks_differ_from_the_tabs_nothing_is_said(feed):
+    feed = feed()
+    feed.passes(5)
+    for label in ("a", "b"):
+        points = feed.line(label, ago=3600)
+    assert [entry["note"] for entry in entries(feed.page).values()] == ["", ""]
+    assert axes(feed.page)["x"] == [points[0][0], points[-1][0]]
+
+
+def test_x_in_seconds_is_told_in_words(feed):
+    feed = feed()
+    feed.send("seconds", *([NOW / 1000 + i, i] for i in range(20)))
+    assert "seconds" in entries(feed.page)["seconds"]["note"] and "× 1000" in entries(feed.page)["seconds"]["note"]
+    assert len(xs(feed.page, "seconds")) == 20, "nothing else is there"
+    feed.line("right")
+    assert length(feed.page) == pytest.approx(9.9) and xs(feed.page, "seconds") == []
+    assert entries(feed.page)["right"]["note"] == ""
+
+
+def test_points_of_1970_that_are_meant_are_drawn_alone_and_together(feed):
+    feed = feed()
+    feed.send("a", *([i * 10, i] for i in range(20)))
+    assert axes(feed.page)["x"] == [0, 190] and entries(feed.page)["a"]["note"] == ""
+    feed.send("b", *([50_000 + i * 10, i] for i in range(20)))
+    assert axes(feed.page)["x"] == [0, 50_190]
+    assert len(xs(feed.page, "a")) == len(xs(feed.page, "b")) == 20
+    assert [entry["note"] for entry in entries(feed.page).values()] == ["", ""]
+
+
+def test_a_65th_label_takes_the_place_of_the_one_that_came_longest_ago(feed):
+    feed = feed()
+    for number in range(64):
+        feed.send(f"label {number}", [NOW - number, 1])     # by its x the last one would be the oldest
+    feed.send("label 0", [NOW - 1000, 1])
+    feed.send("new", [NOW, 1])
+    expected = ["label 0", *(f"label {number}" for number in range(2, 64)), "new"]
+    assert legend(feed.page) == expected and sorted(lines(feed.page)) == sorted(expected)
+    feed.send("label 1", [NOW, 1])
+    assert len(legend(feed.page)) == 64 and "label 2" not in legend(feed.page)
+
+
+# ---- silence is not a line ----
+
+def test_a_silence_breaks_the_line(feed):
+    feed = feed("&y=0,2")
+    feed.line("a", 50, 0.1, ago=10, value=lambda i: 1.1)
+    feed.line("a", 50, 0.1, value=lambda i: 1.1)
+    data = lines(feed.page)["a"]
+    assert data[50] is None and sum(one is None for one in data) == 1
+    assert pixel(feed.page, NOW - 7500, 1.1)[3] == 0 and pixel(feed.page, NOW - 7500, 0.3)[3] == 0
+    assert pixel(feed.page, NOW - 12_050, 1.1)[3] == 255
+
+
+@pytest.mark.parametrize("steps", [
+    [1, 1, 1, 4.5, 1, 1, 1], [0.1, 0.1, 60] * 5, [5, 100], [1, 2, 4, 1, 3, 2, 1, 4, 5, 1], [0, 0, 0, 0], [-1, -1, -30]])
+def test_an_uneven_line_is_not_broken(feed, steps):
+    feed = feed()
+    times = [sum(steps[:i + 1]) for i in range(len(steps))]
+    feed.send("a", *([START + 1000 * time, i] for i, time in enumerate(times)))
+    assert None not in lines(feed.page)["a"]
+
+
+def test_a_lone_point_between_two_silences_is_a_dot(feed):
+    feed = feed("&span=60&y=0,2")
+    feed.line("a", 150, 0.1, ago=40, value=lambda i: 1.1)
+    feed.send("a", [NOW - 30_700, 1.1])
+    feed.line("a", 150, 0.1, value=lambda i: 1.1)
+    assert not drawn(feed.page)[0]["dots"], "too many points for a dot each"
+    assert pixel(feed.page, NOW - 30_700, 1.1)[3] == 255, "but this one has one"
+    assert pixel(feed.page, NOW - 28_700, 1.1)[3] == pixel(feed.page, NOW - 32_700, 1.1)[3] == 0
+
+
+def test_a_silence_stays_a_silence_where_there_are_more_points_than_pixels(feed):
+    feed = feed("&span=60")
+    feed.page.evaluate("""now => { for (let i = 0; i < 60000; i += 1)
+        if (i < 30000 || i > 35000) addPoint({x: now - 60000 + i, y: i % 7, label: "a"}); draw(); }""", NOW)
+    data = lines(feed.page)["a"]
+    assert sum(one is None for one in data) == 1 and len(data) < 2 * 810
+    left, right = (data[data.index(None) + side][0] for side in (-1, 1))
+    assert left == pytest.approx(NOW - 30_001, abs=80) and right == pytest.approx(NOW - 24_999, abs=80)
+
+
+# ---- many points ----
+
+def test_no_spike_is_lost_and_no_more_is_drawn_than_pixels_can_show(feed):
+    feed = feed("&span=600")
+    feed.page.evaluate("""now => { for (let i = 0; i < 600000; i += 1)
+        addPoint({x: now - 600000 + i, y: i % 10 + (i === 123456 ? 1000 : 0) - (i === 400001 ? 500 : 0), label: "a"});
+        draw(); }""", NOW)
+    data = lines(feed.page)["a"]
+    assert len(data) <= 2 * 803
+    assert [NOW - 600_000 + 123_456, 1006] in data and [NOW - 600_000 + 400_001, -499] in data
+    assert data == sorted(data) and data[-1][0] >= NOW - 750
+
+
+def test_the_columns_of_a_moving_picture_do_not_flicker(feed):
+    feed = feed("&span=60")
+    feed.page.evaluate("""now => { for (let i = 0; i < 60000; i += 1)
+        addPoint({x: now - 60000 + i, y: Math.sin(i * i), label: "a"}); draw(); }""", NOW)
+    before = lines(feed.page)["a"]
+    feed.send("a", [NOW + 33, 0])
+    after = lines(feed.page)["a"]
+    middle = before[10:-10]
+    assert len(middle) > 1000 and middle == [point for point in after if middle[0][0] <= point[0] <= middle[-1][0]]
+
+
+def test_a_tab_keeps_a_million_points_and_the_oldest_of_the_longest_line_go_first(feed):
+    feed = feed("&span=3600")
+    counts = feed.page.evaluate("""now => { addPoint({x: now, y: 1, label: "short"});
+        for (let i = 0; i < 1200000; i += 1) addPoint({x: now - 1200000 + i, y: 1, label: "long"});
+        draw(); const {points} = lines.get("long");
+        return [points.length, lines.get("short").points.length, points.xs[points.start], points.xs.length]; }""", NOW)
+    assert counts == [999_999, 1, NOW - 999_999, 2 ** 20]
+    assert xs(feed.page, "long")[0] == NOW - 999_999
+
+
+def test_times_that_go_back_are_drawn_as_they_came_and_zigzags_in_bounds(feed):
+    feed = feed("&span=60")
+    zigzag = [[NOW - 10_000 + 3000 * (i % 2) + i, i % 3] for i in range(100)]
+    feed.send("a", *zigzag)
+    assert lines(feed.page)["a"] == zigzag
+    feed.page.evaluate("""now => { for (let i = 0; i < 100000; i += 1)
+        addPoint({x: now - 50000 * (i % 2) - i / 10, y: i % 7, label: "a"}); draw(); }""", NOW)
+    assert len(lines(feed.page)["a"]) <= 2 * 803
+
+
+def test_drawing_takes_an_eighth_of_the_time_however_long_it_takes(feed):
+    feed = feed()
+    feed.send("a", [NOW, 1])
+    feed.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    times = feed.page.evaluate("""() => new Promise(done => {
+        const reallyDraw = draw, times = [];
+        draw = () => {
+            times.push(performance.now());
+            while (performance.now() < times.at(-1) + 40) {}
+            reallyDraw();
+            if (times.length === 4) done(times);
+        };
+        setInterval(() => addPoint({x: Date.now(), y: 1}), 1); })""")
+    assert all(later - earlier >= 8 * 40 for earlier, later in pairwise(times))
+
+
+# ---- reading ----
+
+def test_each_entry_shows_the_last_value_in_digits_that_do_not_jump(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("sine", value=lambda i: 2.5 * (1 + math.sin(i / 5)))
+    feed.line("whole", value=lambda i: i % 7)
+    feed.line("volt", value=lambda i: round(229 + i / 37, 2))
+    feed.line("leak", value=lambda i: 0.002 + 0.0005 * math.sin(i))
+    feed.line("rpm", value=lambda i: 9000 + 500 * math.sin(i))
+    assert values(page)["whole"] == "1" and values(page)["volt"] == "231.68"
+    feed.line("a counter", value=lambda i: 5 + i % 10)
+    seen, places = set(), set()
+    for i in range(12):
+        feed.send("a counter", [NOW + i, 8 + i % 4])
+        feed.send("sine", [NOW + i, 2.5 * (1 + math.sin(i / 2))])
+        seen.add(len(values(page)["sine"]))
+        places.add(str(page.locator(".entry").last.bounding_box()))
+    assert seen == {5} and len(places) == 1
+    assert abs(float(values(page)["leak"]) - 0.0015) < 0.001 and len(values(page)["leak"]) >= 7
+    assert re.fullmatch(r"\d{4}", values(page)["rpm"])
+
+
+@pytest.mark.parametrize("apart", ["", "&apart"])
+def test_the_hair_reads_every_line_at_its_time(feed, apart):
+    feed = feed(apart)
+    page = feed.page
+    one = feed.line("one", 100, 0.1, value=lambda i: i)
+    feed.line("two", 10, 1, value=lambda i: 100 * i)
+    feed.line("elsewhere", 10, 0.1, value=lambda i: 7)
+    assert not page.is_visible("#hair")
+    hover(page, one[50][0] + 20)
+    seen = wait_until(lambda: page.is_visible("#hair") and values(page))
+    assert seen == {"one": "50", "two": "400", "elsewhere": "–"}
+    assert re.fullmatch(r"23:59:55\.\d\d\d", page.inner_text("#hair"))
+    assert abs(float(page.inner_text("#hair")[6:]) - 55.12) < 0.02
+    hair, graph = page.locator("#hair").bounding_box(), page.locator("#graph").bounding_box()
+    assert hair["x"] == pytest.approx(place(page, one[50][0] + 20)[0], abs=1)
+    assert hair["height"] > 0.85 * graph["height"], "through all strips"
+    for point in (0, 99):
+        hover(page, one[point][0])
+        wait_until(lambda point=point: values(page)["one"] == str(point))
+        label = page.locator("#hair span").bounding_box()
+        assert label["x"] >= 0 and label["x"] + label["width"] <= 800
+    page.mouse.move(400, 5)
+    wait_until(lambda: not page.is_visible("#hair"))
+    assert values(page) == {"one": "99", "two": "900", "elsewhere": "7"}
+
+
+def test_the_hair_stands_still_while_the_lines_move_on_beneath_it(feed):
+    feed = feed()
+    points = feed.line("a", 100, 0.1, value=lambda i: i)
+    hover(feed.page, points[50][0])
+    wait_until(lambda: values(feed.page) == {"a": "50"})
+    hair = feed.page.locator("#hair").bounding_box()
+    for i in range(100, 105):
+        feed.send("a", [NOW + 100 * (i - 99), i])
+        assert values(feed.page) == {"a": str(i - 49)}
+    assert feed.page.locator("#hair").bounding_box() == hair
+    feed.page.keyboard.press("Space")
+    feed.line("a", 100, 0.1, ago=-60)
+    assert values(feed.page) == {"a": "55"}
+    hover(feed.page, axes(feed.page)["x"][0] + 1000)
+    wait_until(lambda: values(feed.page) == {"a": "15"})
+
+
+def test_in_a_silence_there_is_nothing_to_read(feed):
+    feed = feed()
+    feed.line("a", 50, 0.1, ago=10, value=lambda i: 1)
+    feed.line("a", 50, 0.1, value=lambda i: 1)
+    for x, value in ((NOW - 7500, "–"), (NOW - 9980, "1"), (NOW - 2000, "1")):
+        hover(feed.page, x)
+        wait_until(lambda value=value: values(feed.page) == {"a": value})
+
+
+def test_a_finger_reads_too(feed):
+    feed = feed(has_touch=True)
+    points = feed.line("a", 100, 0.1, value=lambda i: i)
+    feed.page.touchscreen.tap(*place(feed.page, points[30][0]))
+    wait_until(lambda: values(feed.page) == {"a": "30"})
+    assert feed.page.is_visible("#hair") and feed.page.inner_text("#pause") == "Pause"
+
+
+def test_arrow_keys_move_the_hair_and_say_what_is_there(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("a", 101, 0.1, value=lambda i: i)
+    feed.line("hidden")
+    toggle(page, "hidden")
+    page.focus("#placeholder")
+    assert not page.is_visible("#hair")
+    for key, value in (("ArrowLeft", "99"), ("ArrowLeft", "98"), ("Home", "1"), ("ArrowRight", "2"), ("End", "100")):
+        page.keyboard.press(key)
+        assert values(page)["a"] == value
+    assert page.get_attribute("#placeholder", "aria-valuetext") == "00:00:00.000: a 100"
+    assert page.get_attribute("#placeholder", "aria-valuenow") == "100"
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#hair")
+    page.keyboard.press("ArrowLeft")
+    page.focus("#pause")
+    assert not page.is_visible("#hair")
+
+
+# ---- looking closer ----
+
+def test_dragging_shows_a_range_at_rest_and_points_that_come_are_not_lost(feed):
+    feed = feed()
+    page = feed.page
+    points = feed.line("a", 100, 0.1, value=lambda i: 1000 if i == 50 else i % 10)
+    page.mouse.move(*place(page, points[60][0]))
+    page.mouse.down()
+    page.mouse.move(*place(page, points[80][0]), steps=3)
+    assert re.fullmatch(r"Δt (2|1\.9\d|2\.0\d) s", page.inner_text("#selection"))
+    box = page.locator("#selection").bounding_box()
+    assert box["x"] == pytest.approx(place(page, points[60][0])[0], abs=1)
+    assert box["x"] + box["width"] == pytest.approx(place(page, points[80][0])[0], abs=1)
+    before = axes(page)
+    feed.line("a", 20, 0.1, ago=-2, value=lambda i: 7)
+    assert axes(page) == before, "nothing moves under the pointer"
+    page.mouse.up()
+    assert not page.is_visible("#selection") and page.inner_text("#pause") == "Resume"
+    assert axes(page)["x"] == pytest.approx([points[60][0], points[80][0]], abs=20)
+    assert axes(page)["y"] == [0, 10], "it fits the range"
+    feed.line("a", 20, 0.1, ago=-4, value=lambda i: 7)
+    drag(page, points[70][0], points[65][0])
+    assert axes(page)["x"] == pytest.approx([points[65][0], points[70][0]], abs=20)
+    page.mouse.dblclick(*place(page, points[67][0]))
+    assert axes(page)["x"] == before["x"] and axes(page)["y"] == [0, 1000]
+    assert xs(page) == [] and xs(page, "a") == [x for x, _ in points]
+    page.keyboard.press("Space")
+    page.evaluate("draw()")
+    assert page.inner_text("#pause") == "Pause" and axes(page)["x"][1] == NOW + 4000
+    assert len(xs(page, "a")) == 100 and lines(page)["a"][-1] == [NOW + 4000, 7]
+
+
+def test_a_click_is_not_a_drag(feed):
+    feed = feed()
+    feed.line("a")
+    page = feed.page
+    before = axes(page)
+    page.mouse.click(400, 400)
+    page.mouse.dblclick(300, 400)
+    page.mouse.down()
+    page.mouse.move(302, 400)       # a hand trembles
+    page.mouse.up()
+    page.mouse.down(button="right")
+    page.mouse.move(500, 400)
+    page.mouse.up(button="right")
+    assert axes(page) == before and page.inner_text("#pause") == "Pause"
+
+
+def test_a_paused_picture_rests_whatever_comes_even_points_of_the_same_time(feed):
+    feed = feed()
+    page = feed.page
+    points = feed.line("a")
+    page.click("#pause")
+    feed.send("a", [points[50][0], 99])
+    feed.line("b")
+    feed.passes(60)
+    assert lines(page)["a"] == points and lines(page)["b"] == [] and axes(page)["y"] == [0, 4]
+    page.click("#pause")
+    page.evaluate("draw()")
+    assert [points[50][0], 99] in lines(page)["a"] and len(lines(page)["b"]) == 100
+
+
+def test_another_span_is_live_again(feed):
+    feed = feed()
+    feed.line("a", 200)
+    feed.page.click("#pause")
+    feed.page.select_option("#span", "10")
+    feed.page.evaluate("draw()")
+    assert feed.page.inner_text("#pause") == "Pause" and length(feed.page) == 10
+
+
+def test_the_space_bar_opens_the_choice_of_spans_and_does_not_pause(feed):
+    feed = feed()
+    feed.page.focus("#span")
+    feed.page.keyboard.press("Space")
+    assert feed.page.inner_text("#pause") == "Pause"
+    feed.page.keyboard.press("Escape")
+
+
+# ---- together or apart ----
+
+def test_apart_each_line_has_a_strip_with_its_own_scale_and_the_same_times(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("volt", value=lambda i: 230 + i % 3)
+    feed.line("leak", value=lambda i: 0.002 + i % 3 / 1000)
+    feed.line("rpm", value=lambda i: 9000 + i % 3)
+    page.get_by_role("button", name="Apart").click()
+    assert page.get_attribute("#apart", "aria-pressed") == "true" and page.url.endswith("&apart")
+    assert [line["label"] for line in drawn(page)] == ["leak", "rpm", "volt"]
+    assert [axes(page, strip)["y"] for strip in range(3)] == [[0.002, 0.004], [9000, 9002], [230, 232]]
+    assert [axes(page, strip)["x"] for strip in range(3)] == [[NOW - 9900, NOW]] * 3
+    assert [axes(page, strip)["times"] for strip in range(3)] == [[]] * 3
+    assert page.locator(".strip.time .flot-x-axis text").count() >= 2
+    lefts = [place(page, NOW - 5000, strip=strip)[0] for strip in range(3)]
+    assert lefts[0] == lefts[1] == lefts[2], "the same time is below the same time"
+    boxes = [box.bounding_box() for box in page.locator(".strip").all()]
+    assert all(one["y"] + one["height"] <= two["y"] + 1 for one, two in pairwise(boxes))
+    assert page.locator(".name").all_inner_texts()[:3] == ["leak", "rpm", "volt"]
+    toggle(page, "rpm")
+    assert [line["label"] for line in drawn(page)] == ["leak", "volt"]
+    page.get_by_role("button", name="Apart").click()
+    assert page.locator(".strip").count() == 1 and sorted(lines(page)) == ["leak", "volt"]
+    assert axes(page)["y"][1] >= 232 and axes(page)["y"][0] <= 0.002
+
+
+def test_many_strips_scroll_and_none_is_less_than_60_pixels_high(feed):
+    feed = feed("&apart")
+    page = feed.page
+    page.evaluate("""now => { for (let i = 0; i < 192; i += 1)
+        addPoint({x: now - 10000 + i, y: i % 7, label: `line ${i % 64}`}); draw(); }""", NOW)
+    strips = page.locator(".strip:not(.time)")
+    assert strips.count() == 64 and all(box["height"] >= 60 for box in (one.bounding_box() for one in strips.all()))
+    assert page.evaluate("document.documentElement.scrollHeight") == 600
+    assert "line 0" in lines(page) and "line 63" not in lines(page), "those out of sight cost nothing"
+    page.locator("#placeholder").hover()
+    page.mouse.wheel(0, 100_000)
+    wait_until(lambda: strips.last.bounding_box()["y"] < 600)
+    times = page.locator(".strip.time").bounding_box()
+    assert times["y"] + times["height"] == pytest.approx(600, abs=1), "the times stay in sight"
+    page.evaluate("draw()")
+    assert "line 63" in lines(page), "those in sight are drawn"
+
+
+# ---- taking away ----
+
+def saved(page):
+    """The rows of the CSV that the browser downloads, and the name of the file."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save").click()
+    text = Path(download.value.path()).read_bytes().decode()
+    assert text.endswith("\r\n") and text.count("\n") == text.count("\r\n") + text.count("line\nbreak")
+    return list(csv.reader(text.splitlines(keepends=True), strict=True)), download.value.suggested_filename
+
+
+def test_what_is_shown_can_be_saved_with_every_digit(feed):
+    feed = feed("&span=10")
+    page = feed.page
+    label = 'a, "b"\r\nline\nbreak'
+    points: list[list[float]] = [[NOW - 20_000, 1], [NOW - 5000.25, 0.1], [NOW - 4000, 1 / 3], [NOW - 3000, -1e-300],
+              [NOW, 12345678901234568]]
+    feed.send(label, *points)
+    feed.line("hidden")
+    toggle(page, "hidden")
+    feed.send("é 🌊", [NOW, 5])
+    rows, name = saved(page)
+    assert name == "zws 2026-01-01 00.00.00.csv"
+    assert rows[0] == ["time_ms", "label", "y"]
+    assert [(float(x), one, float(y)) for x, one, y in rows[1:]] == [
+        *((x, label, y) for x, y in points[1:]), (NOW, "é 🌊", 5)]
+    assert rows[2][2] == "0.3333333333333333" and rows[1][0] == f"{NOW - 5000.25}"
+
+
+def test_what_lies_outside_is_not_saved_where_times_go_back(feed):
+    feed = feed("&span=10")
+    feed.send("a", [NOW - 1000, 1], [NOW - 20_000, 2], [NOW, 3])
+    rows, _ = saved(feed.page)
+    assert rows[1:] == [[str(NOW - 1000), "a", "1"], [str(NOW), "a", "3"]]
+
+
+def test_a_zoomed_picture_saves_just_itself(feed):
+    feed = feed()
+    points = feed.line("a")
+    drag(feed.page, points[20][0] - 40, points[30][0] + 40)
+    feed.line("a", ago=-10)
+    rows, _ = saved(feed.page)
+    assert [[float(x), float(y)] for x, _, y in rows[1:]] == points[20:31]
+
+
+# ---- colours ----
+
+def luminance(color):
+    parts = (part / 255 for part in bytes.fromhex(color[1:]))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return red, green, blue, 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def oklab(color):
+    """The color where equal distances look about equally great."""
+    red, green, blue, _ = luminance(color)
+    long, middle, short = ((a * red + b * green + c * blue) ** (1 / 3) for a, b, c in (
+        (0.4122214708, 0.5363325363, 0.0514459929), (0.2119034982, 0.6806995451, 0.1073969566),
+        (0.0883024619, 0.2817188376, 0.6299787005)))
+    return [a * long + b * middle + c * short for a, b, c in (
+        (0.2104542553, 0.7936177850, -0.0040720468), (1.9779984951, -2.4285922050, 0.4505937099),
+        (0.0259040371, 0.7827717662, -0.8086757660))]
+
+
+def test_64_colours_can_be_told_apart_on_white_and_on_black(feed):
+    colors = feed().page.evaluate("COLORS")
+    assert len(set(colors)) == 64 and colors[:10] == TEN
+    for color in colors:
+        for background in ("#ffffff", "#16191d"):
+            dark, light = sorted((luminance(color)[3], luminance(background)[3]))
+            assert (light + 0.05) / (dark + 0.05) >= 3, (color, background)
+    places = [oklab(color) for color in colors]
+    nearest = min(math.dist(one, two) for i, one in enumerate(places) for two in places[:i])
+    assert nearest >= 0.03      # 0.02 is what one just notices
+
+
+def test_64_labels_have_64_colours_whatever_the_order_in_which_they_come(feed):
+    labels = [f"sensor {number}" for number in range(60)] + ["Value", "cpu", "a", "k"]
+    seen = feed().page.evaluate("""labels => [labels, [...labels].reverse(), [...labels].sort()]
+        .map(order => Object.fromEntries([...colorsOf(order)].sort()))""", labels)
+    assert seen[0] == seen[1] == seen[2] and len(set(seen[0].values())) == 64
+    ten = ["Value", "b", "l", "v", "cpu", "x", "y", "z", "ab", "ba"]
+    colors = feed().page.evaluate("labels => Object.fromEntries(colorsOf(labels))", ten)
+    assert sorted(colors.values()) == sorted(TEN), "the best ten for the first ten"
+
+
+def test_two_tabs_agree_on_colours_though_their_points_came_in_another_order(feed):
+    one, two = feed(), feed()
+    for label in ("a", "k", "u", "temperature"):
+        one.send(label, [NOW, 1])
+    for label in ("temperature", "u", "k", "a"):
+        two.send(label, [NOW, 1])
+    colors = [{label: entry["color"] for label, entry in entries(tab.page).items()} for tab in (one, two)]
+    assert colors[0] == colors[1] and len(set(colors[0].values())) == 4
+
+
+# ---- pure functions ----
+
+def test_numbers_are_written_with_the_digits_that_matter(feed):
+    page = feed().page
+    for number, difference, text in (
+            (2.5, 0.005, "2.500"), (0, 0.01, "0.00"), (-0.001, 0.1, "0.0"), (230, 1, "230"), (1e9, 1e7, "1.00e9"),
+            (1.5e-12, 1e-13, "1.5e-12"), (123456.789, 0.01, "123456.79"), (-1e300, 1e298, "-1.00e300"),
+            (0.3, 0.1, "0.3")):
+        assert page.evaluate("([number, difference]) => numberText(number, difference)", [number, difference]) == text
+
+
+def test_durations_are_written_in_their_greatest_unit(feed):
+    page = feed().page
+    for duration, text in ((5, "5 ms"), (2310, "2.31 s"), (59_990, "1 min"), (90_000, "1.5 min"), (3_599_000, "1 h"),
+                           (86_400_000 * 3, "3 d"), (86_400_000 * 365 * 56, "56 y"), (0.25, "0.25 ms")):
+        assert page.evaluate("duration => durationText(duration, threeDigits)", duration) == text
+
+
+def test_points_find_their_places(feed):
+    seen = feed().page.evaluate("""() => { const points = new Points(); const answers = [];
+        for (let x = 0; x < 1000; x += 1) points.push(x, -x);
+        points.start = 900;
+        for (let x = 1000; x < 1100; x += 1) points.push(x, -x);
+        answers.push(points.length, points.xs[points.start], points.inOrder);
+        const {from, to} = points.placesIn({left: 950.5, right: 960});
+        answers.push(points.xs[from], points.xs[to - 1]);
+        answers.push(points.xs[points.placeNearest(970.4)], points.xs[points.placeNearest(-5)],
+            points.xs[points.placeNearest(5000)]);
+        points.push(7, 0);
+        answers.push(points.inOrder, points.xs[points.placeNearest(8)]);
+        points.start = points.end - 1;
+        for (let x = 8; x < 20; x += 1) points.push(x, 0);
+        answers.push(points.inOrder);
+        return answers; }""")
+    assert seen == [200, 900, True, 951, 960, 970, 900, 1099, False, 7, True]
+
+
+def test_scales_have_round_ends(feed):
+    page = feed().page
+    for low, high, scale in ((0.1, 4.9, [0, 5]), (228, 232, [228, 232]), (0.0012, 0.0019, [0.0012, 0.0019]),
+                             (-7, 93, [-20, 100]), (9.9, 10.1, [9.9, 10.1])):
+        seen = page.evaluate("([low, high]) => fittingScale({low, high})", [low, high])
+        assert [seen["low"], seen["high"]] == pytest.approx(scale), (low, high)
+
+
+# ---- how it looks ----
+
+def test_times_are_local_and_ticks_at_least_two_seconds_apart_unless_one_looks_closer(feed):
+    feed = feed(timezone_id="Asia/Kolkata", viewport={"width": 1280, "height": 720})
+    page = feed.page
+    for step, label, count in ((0.1, "ten seconds", 4), (0.01, "one second", 3), (1, "100 seconds", 4)):
+        feed.line(label, 100, step)
+        times = sorted(axes(page)["times"])
+        assert len(times) >= count and all(re.fullmatch(r"05:(28|29|30):\d\d(\.\d{3})?", time) for time in times)
+        seconds = [int(time[3:5]) * 60 + float(time[6:]) for time in times]
+        assert all(later - earlier >= (0.09 if step == 0.01 else 2) for earlier, later in pairwise(seconds))
+        toggle(page, label)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_no_label_of_an_axis_is_cut_off_or_in_the_way_of_another(feed, width):
+    feed = feed(viewport={"width": width, "height": 700})
+    page = feed.page
+    for step, value in ((0.1, 10), (1, 1e6), (20, -1e9), (3600, 1), (86_400, 1e300), (0.001, 100)):
+        feed.line(f"{step} {value}", 100, step, value=lambda i, value=value: value * i / 99)
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        for axis, size in (("x", "width"), ("y", "height")):
+            boxes = page.evaluate("""axis => [...document.querySelectorAll(`.flot-${axis}-axis text`)]
+                .map(one => one.getBoundingClientRect().toJSON()).sort((one, two) => one[axis] - two[axis])""", axis)
+            assert 0 < len(boxes) == axes(page)["lines"]["xy".index(axis)], "Flot leaves out what is in the way"
+            assert all(box["width"] < 95 for box in boxes)
+            assert boxes[0][axis] >= 4, (step, axis, boxes)
+            assert all(box["x"] >= 4 and box["right"] <= width - 4 and box["bottom"] <= 698 for box in boxes)
+            assert all(one[axis] + one[size] <= two[axis] for one, two in pairwise(boxes))
+        toggle(page, f"{step} {value}")
+
+
+def test_nothing_scrolls_and_the_graph_has_its_part_of_the_window(feed):
+    feed = feed()
+    page = feed.page
+
+    def judge(width, height):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function("""width => { const canvas = document.querySelector("canvas.flot-base");
+            return canvas && canvas.clientWidth === width; }""", arg=width)
+        box = page.locator(".strip").bounding_box()
+        assert box["height"] >= 0.5 * height and box["y"] + box["height"] <= height
+        assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [
+            width, height]
+        controls = [control.bounding_box() for control in page.locator(".controls > *").all()]
+        tops = [control["y"] for control in controls]
+        assert max(tops) - min(tops) <= 2 and all(control["height"] <= 32 for control in controls), "one row, small"
+        assert controls[-1]["x"] + controls[-1]["width"] <= width
+    sizes = [(640, 360), (360, 640), (812, 375), (1000, 600), (3840, 2160)]
+    feed.line("one")
+    for size in sizes:
+        judge(*size)
+    page.evaluate("""now => { for (let i = 0; i < 192; i += 1)
+        addPoint({x: now - 192 + i, y: i, label: `sensor ${i % 63}`}); draw(); }""", NOW)
+    assert legend(page) == ["one", *(f"sensor {number}" for number in range(63))]
+    for size in sizes:
+        judge(*size)
+        scrolls = page.locator("#legend").evaluate("one => one.scrollHeight > one.clientHeight")
+        assert scrolls or size[1] > 1000
+    feed.page.click("#apart")
+    judge_strips = page.locator("#placeholder").evaluate("one => one.scrollHeight >= 64 * 60")
+    assert judge_strips and page.evaluate("document.documentElement.scrollHeight") == 2160
+
+
+def test_light_and_dark_also_while_it_is_open(feed):
+    feed = feed(color_scheme="light")
+    page = feed.page
+    feed.line("a", 11, 1, value=lambda i: 2.5)
+    for scheme, back in (("light", [255, 255, 255]), ("dark", [0x16, 0x19, 0x1d]), ("light", [255, 255, 255])):
+        page.emulate_media(color_scheme=scheme)
+        wait_until(lambda back=back: pixel(page, NOW - 5000, 2.5) == [*back, 255])      # inside of a dot
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert color == "rgb({}, {}, {})".format(*back)
+        assert page.locator("canvas").count() == 2 and page.locator(".flot-svg").count() == 1
+
+
+# ---- legend ----
+
+def test_the_legend_is_in_label_order_and_a_new_label_takes_nobodys_focus(feed):
+    feed = feed()
+    for label in ("b", "a10", "a2"):
+        feed.send(label, [NOW, 1])
+    assert legend(feed.page) == ["a2", "a10", "b"]
+    feed.page.get_by_role("button", name="a10", pressed=True).focus()
+    feed.send("a", [NOW, 1])
+    assert legend(feed.page) == ["a", "a2", "a10", "b"]
+    assert feed.page.evaluate("document.activeElement.title") == "a10"
+
+
+def test_a_click_or_enter_hides_a_line_which_then_has_no_say_in_the_axes(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("small", 20, 1, value=lambda i: 1 + i % 3)
+    feed.line("big", 20, 60, value=lambda i: 1e6 * (i % 2))
+    assert axes(page)["y"] == [0, 1e6] and axes(page)["x"][0] == NOW - 19 * 60_000
+    page.click("#legend >> text=big")
+    assert sorted(lines(page)) == ["small"]
+    assert axes(page)["y"] == [1, 3] and axes(page)["x"][0] == NOW - 19_000
+    page.get_by_role("button", name="big", pressed=False).press("Enter")
+    assert sorted(lines(page)) == ["big", "small"]
+    assert page.get_by_role("button", name="big", pressed=True).count() == 1
+    assert axes(page)["y"] == [0, 1e6]
+    for label in ("big", "small"):
+        page.click(f"#legend >> text={label}")
+    assert lines(page) == {}
+    assert axes(page)["times"]     # an empty graph, not an empty window
