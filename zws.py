@@ -695,7 +695,7 @@ class Tab:
         self.socket = ws.handler.socket
         self.address = ws.handler.client_address
         self.closing = False
-        self.pending: collections.deque[memoryview] = collections.deque()
+        self.pending: list[memoryview] = []
         self.watcher = gevent.get_hub().loop.io(self.socket.fileno(), WRITABLE)
         # Each batch needs these two, so they are looked up only once. gevent's own `send` would wait where
         # the socket is full; that of the socket beneath it raises BlockingIOError.
@@ -781,7 +781,7 @@ class Tab:
                 sent = self.send(self.pending[0])
                 self.pending[0] = self.pending[0][sent:]
                 if not self.pending[0]:
-                    self.pending.popleft()
+                    self.pending.pop(0)
         except BlockingIOError:             # still full: the hub calls again
             return
         except Exception as error:
@@ -1102,9 +1102,12 @@ class FairReader(socket.SocketIO):
     """A client's bytes. gevent's recv does not switch while there are any: a flood would have the hub to itself."""
 
     bytes_left: float = MAX_REQUEST_BYTES   # that the client may send
+    has_read = False
 
     def readinto(self, buffer: Any) -> int:
-        let_others_run()
+        if self.has_read:                   # the first bytes are free: most requests are no longer
+            let_others_run()
+        self.has_read = True
         size = super().readinto(buffer) or 0
         self.bytes_left -= size
         if self.bytes_left < 0:
