@@ -55,7 +55,7 @@ REPORT_INTERVAL_SECONDS = 10
 CONNECT_PATIENCE_SECONDS = 3                # who is not there by then is mentioned
 
 
-# ---- What all rooms use: waiting, and the log -----------------------------------------------------------------------
+# ---- What all sections use: waiting, and the log --------------------------------------------------------------------
 
 def let_others_run() -> None:
     """Gives every other greenlet its turn, and gevent's hub the time to look for I/O, which sleep(0) rarely does."""
@@ -70,8 +70,9 @@ def has_message(receiver: zmq.Socket) -> bool:
 def wait_for_message(receiver: zmq.Socket) -> None:
     """Lets the others run until there is a message to receive.
 
-    A ZeroMQ socket has a file descriptor for that, but it only tells that something has happened: one has to look what
-    it was, and to wait again if it was no message. zmq.green's sockets do so in each call, which costs more.
+    A ZeroMQ socket has a file descriptor that becomes readable when anything happens to the socket, once, and not for
+    as long as messages wait. So one has to look first, then to wait, and to look again. zmq.green's sockets do so in
+    each call, which costs more.
     """
     while not has_message(receiver):
         wait_read(receiver.get(zmq.FD))
@@ -90,15 +91,14 @@ def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> gevent.
 def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
     """Reads a socket's monitor for good; closes it when killed."""
     with monitor:
-        with gevent.Timeout(CONNECT_PATIENCE_SECONDS, False):
-            wait_for_message(monitor)
-        if not has_message(monitor):
-            log.warning("%s %s is not there yet: waiting for it", who, endpoint)
+        not_there = gevent.spawn_later(CONNECT_PATIENCE_SECONDS, log.warning, "%s %s is not there yet: waiting for it",
+                                       who, endpoint)
         is_connected = False
         while True:
             wait_for_message(monitor)
             event = recv_monitor_message(monitor)["event"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                not_there.kill()
                 is_connected = True
                 log.info("%s %s is connected", who, endpoint)
             elif is_connected:              # else it was a connection that never came to be
@@ -123,7 +123,7 @@ class ThrottledLog:
         if not self.is_scheduled:
             self.is_scheduled = True
             wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
-            gevent.spawn_later(max(0, wait), self.report)
+            gevent.spawn_later(max(0, wait), self.report)       # after a report by hand, it finds nothing to say
 
     def report(self) -> None:
         """Says what has been counted since the last report."""
@@ -141,13 +141,14 @@ class ThrottledLog:
 
 # ---- Points: what is a point, what is a frame? ----------------------------------------------------------------------
 
-MAX_MESSAGE_BYTES = 64 * 1024
+MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_LABEL_CHARACTERS = 64
 DEFAULT_LABEL = "Value"                     # names the line of the points that have no label
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
 
-CONTINUATION, TEXT, BINARY = DATA_OPCODES = 0, 1, 2         # RFC 6455 §5.2
-CLOSE, PING, PONG = CONTROL_OPCODES = 8, 9, 10
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10       # opcodes of frames (RFC 6455 §5.2)
+DATA_OPCODES = (0, 1, 2)                    # continuation, text, binary
+CONTROL_OPCODES = (8, 9, 10)                # close, ping, pong
 
 Frame = bytes                               # one whole WebSocket frame, ready to send
 Batch = bytes                               # the frames that go over the queue as one message
@@ -157,7 +158,7 @@ class Point(TypedDict, total=False):
     """A point as it goes to the tabs."""
     x: float        # milliseconds since the epoch
     y: float
-    label: str      # absent: DEFAULT_LABEL, and then the point is exactly the article's
+    label: str      # absent: DEFAULT_LABEL
 
 
 def refuse_constant(name: str) -> NoReturn:
@@ -174,8 +175,8 @@ def parse_point(payload: bytes) -> Point:
 
     Raises ValueError, with the reason, for all that is not a point.
     """
-    if len(payload) > MAX_MESSAGE_BYTES:
-        raise ValueError(f"more than {MAX_MESSAGE_BYTES} bytes")
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
     try:
         fields = decode_json(payload.decode())
     except (ValueError, RecursionError):    # RecursionError: brackets in brackets, thousands deep
@@ -226,6 +227,7 @@ SINE_INTERVAL_SECONDS = 0.1
 STDIN = 0                                   # standard input's file descriptor
 STDIN_CHUNK_BYTES = 4096
 SUBSCRIBED = b"\x01"                        # what an XPUB receives when a SUB subscribes to everything
+# "nan" and "inf" are numbers here so that they can be refused by their names.
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
@@ -252,13 +254,13 @@ class LinePublisher:
         self.has_subscriber = False
         self.socket = context.socket(zmq.XPUB)
         self.socket.set(zmq.XPUB_NODROP, 1)
-        self.socket.set(zmq.LINGER, -1)     # when the context ends, it first sends what it still holds
+        self.socket.set(zmq.LINGER, -1)     # once closed, it still sends what it holds
 
     def send(self, point: Point) -> None:
         """Sends a point as soon as there is a subscriber and room for it."""
         while has_message(self.socket) or not self.has_subscriber:
             message = self.socket.recv()    # it waits for one: somebody has subscribed, or has gone
-            self.has_subscriber = message == SUBSCRIBED
+            self.has_subscriber = message == SUBSCRIBED     # a server's subscription; all else is its end
         self.socket.send(encode_json(point).encode())
 
 
@@ -275,8 +277,7 @@ def publish_lines(publisher: LinePublisher) -> int:
     """
     dropped = ThrottledLog("dropped {} lines of standard input")
     number = 0
-    for line in read_lines():
-        number += 1
+    for number, line in enumerate(read_lines(), 1):
         try:
             point = parse_line(line)
         except ValueError as error:
@@ -295,7 +296,7 @@ def read_lines() -> Iterator[bytes]:
     while chunk := read_in_thread(os.read, (STDIN, STDIN_CHUNK_BYTES)):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
-        rest = rest[:MAX_MESSAGE_BYTES + 1]     # of a line without an end, this is enough to refuse it
+        rest = rest[:MAX_PAYLOAD_BYTES + 1]     # of a line without an end, this is enough to refuse it
     if rest:
         yield rest
 
@@ -305,8 +306,8 @@ def parse_line(line: bytes) -> Point:
 
     Raises ValueError, with the reason, where there is none.
     """
-    if len(line) > MAX_MESSAGE_BYTES:
-        raise ValueError(f"more than {MAX_MESSAGE_BYTES} bytes")
+    if len(line) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
     try:
         words = line.decode().split()
     except UnicodeDecodeError:
@@ -329,12 +330,13 @@ def parse_line(line: bytes) -> Point:
 # ---- Relay: from the SUB to the queue -------------------------------------------------------------------------------
 
 QUEUE = "inproc://queue"
+# A node is a running ZWS. It connects to the nodes above, its upstreams, and the nodes below connect to it.
 # A high-water mark is the number of messages that a ZeroMQ socket keeps for a slow reader; then it drops new ones.
 QUEUE_HIGH_WATER_MARK = 40                  # in batches; at the queue's PUB, and again at each tab's SUB
 NODES_HIGH_WATER_MARK = 10_000              # in points; at the PUB for the nodes below
 MAX_PARTS = 8                               # of a message; the last is the point, the others may be topics
-MAX_PART_BYTES = 1024 * 1024                # not MAX_MESSAGE_BYTES: libzmq disconnects whoever sends more
-MAX_SUBSCRIPTION_BYTES = 64                 # a node subscribes with one byte; libzmq's own greeting takes 30
+MAX_PART_BYTES = 1024 * 1024                # far above MAX_PAYLOAD_BYTES: libzmq disconnects whoever sends more
+MAX_SUBSCRIPTION_BYTES = 64                 # enough for libzmq's own greeting, and for a node, which sends one byte
 MAX_BATCH_BYTES = 8192
 MAX_BATCH_MESSAGES = 100
 TABS_IN_A_GROUP = 50                        # few enough for their batches to stay in the processor's cache
@@ -345,9 +347,9 @@ READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop ca
 NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
 YEAR_SECONDS = 366 * 86_400
 
-# libzmq takes an HTTP request for ZMTP 1.0, and its body for messages: any web page could publish. Where a domain for
-# authentication is set, it refuses ZMTP 1 and 2, which know none. ZMTP 3 clients get in unasked, since there is nobody
-# to ask: no handler for the domain is running.
+# libzmq also talks to clients of the old protocols ZMTP 1 and 2, and takes an HTTP request for ZMTP 1: any web page
+# could publish. Where ZAP_DOMAIN, which is for authentication, is set to anything, libzmq refuses the old protocols.
+# Nobody answers for that domain here, so all clients that speak ZMTP 3 get in.
 ZMTP_3_ONLY = b"zws"
 
 STAMP = struct.Struct(">4s8sQ")             # a stamp's bytes: STAMP_MARK, the name of the node, the number there
@@ -367,7 +369,8 @@ class Stamps:
 
     def __init__(self) -> None:
         self.own_node = os.urandom(8)       # a new name at each start, since the numbers begin again at 1
-        self.newest: dict[bytes, int] = {self.own_node: 0}      # the last number of each node, and of this one
+        # The last number of each node, and of this one. It grows by one entry whenever a node is started.
+        self.newest: dict[bytes, int] = {self.own_node: 0}
         self.missed = ThrottledLog("missed {} points of upstream nodes")
 
     def next(self) -> bytes:
@@ -452,21 +455,21 @@ class Relay:
     """
 
     def __init__(self, context: zmq.green.Context, max_frames: int, max_connections: int) -> None:
-        # zmq.green's sockets switch greenlets within `recv` and `send`; plain ones, made here in the same context,
-        # never do.
+        # A shadow is the same context of libzmq, as an object of plain pyzmq: its sockets never switch to another
+        # greenlet within `recv` and `send`, as those of zmq.green do.
         self.context = zmq.Context.shadow(context)
         self.max_connections = max_connections      # of publishers, and again of nodes
         self.history = History(max_frames)
         self.stamps = Stamps()
         self.dropped = ThrottledLog("dropped {} messages")
         self.tabs: dict[Tab, None] = {}     # a set that keeps the order in which they came
-        self.sources: list[tuple[zmq.Socket, FrameMaker]] = []      # `main` starts one `run` for each
+        self.inputs: list[tuple[zmq.Socket, FrameMaker]] = []       # the SUBs, and how to read what comes from each
         self.endpoint = ""                  # where publishers connect
         self.nodes: zmq.Socket | None = None        # the PUB for the nodes below
         self.queue = self.context.socket(zmq.PUB)
         self.queue.set(zmq.SNDHWM, QUEUE_HIGH_WATER_MARK)
         self.queue.bind(QUEUE)
-        # While no points come, nobody publishes, but tabs come and go: then the hub calls.
+        # `publish` calls update_queue. While no points come, the hub does, so that SUBs of tabs that left are freed.
         self.queue_watcher = gevent.get_hub().loop.io(self.queue.get(zmq.FD), READABLE)
         self.queue_watcher.start(self.update_queue)
 
@@ -486,13 +489,13 @@ class Relay:
         bound_connections(sub, "publishers", self.max_connections)
         sub.bind(endpoint)
         self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with its port, where it was to be any
-        self.sources.append((sub, self.frame_from_publisher))
+        self.inputs.append((sub, self.frame_from_publisher))
 
     def connect(self, endpoint: str) -> None:
         """Opens a SUB to an upstream node."""
         sub = self.open_sub()
         connect_and_watch(sub, "upstream", endpoint)
-        self.sources.append((sub, self.frame_from_upstream))
+        self.inputs.append((sub, self.frame_from_upstream))
 
     def republish(self, endpoint: str) -> None:
         """Opens the PUB to which the nodes below connect."""
@@ -508,8 +511,9 @@ class Relay:
     def run(self, sub: zmq.Socket, make_frame: FrameMaker) -> None:
         """The relay greenlet, one for each SUB: takes what comes, and publishes it on the queue."""
         while True:
+            messages = receive_messages(sub)
             frames = []
-            for message in receive_messages(sub):
+            for message in messages:        # from here until the batch is on the queue, nothing may switch (see Relay)
                 try:
                     frames.append(make_frame(message))
                 except ValueError as error:
@@ -522,7 +526,7 @@ class Relay:
         """The frame of a publisher's point. Raises ValueError, with the reason, if the message is none."""
         if len(message) > MAX_PARTS:
             raise ValueError(f"more than {MAX_PARTS} parts")
-        return self.frame_of(parse_point(message[-1]))
+        return self.take_in(parse_point(message[-1]))
 
     def frame_from_upstream(self, message: Message) -> Frame:
         """The frame of a point that another node passes on; an empty one if the point has been here already.
@@ -535,16 +539,17 @@ class Relay:
         stamp, payload = message
         if not self.stamps.is_new(stamp):
             return b""
-        return self.frame_of(parse_point(payload), stamp)
+        return self.take_in(parse_point(payload), stamp)
 
-    def frame_of(self, point: Point, stamp: bytes | None = None) -> Frame:
+    def take_in(self, point: Point, stamp: bytes | None = None) -> Frame:
         """Makes the point's frame, keeps it for new tabs, and passes the point on to the nodes below.
 
         Without a stamp the point has come in here, and gets one. Raises ValueError if its label is one too many.
         """
         label = point.get("label", DEFAULT_LABEL)
         label_history = self.history.of(label)
-        if is_in_seconds(point["x"]) and not label_history.told_about_seconds:
+        is_in_seconds = abs(point["x"] - time.time()) < YEAR_SECONDS        # x is about now, but in seconds
+        if is_in_seconds and not label_history.told_about_seconds:
             label_history.told_about_seconds = True
             log.warning("label %r has x in seconds; x is in milliseconds: multiply it by 1000", label)
         payload = encode_json(point).encode()
@@ -555,16 +560,16 @@ class Relay:
         return frame
 
     def publish(self, batch: Batch) -> None:
-        """Puts a batch on the queue, and has each live tab take it from its SUB and send it.
+        """Puts a batch on the queue, and has each tab that is not full take the next one from its SUB and send it.
 
         This is the hot path. First a group of tabs takes, then the group sends: the processor finds the code for each
         of the two steps at hand, which makes a frame a fifth cheaper than one tab after the other.
         """
         self.update_queue()
         self.queue.send(batch)
-        live_tabs = [tab for tab in self.tabs if not tab.pending]
-        for start in range(0, len(live_tabs), TABS_IN_A_GROUP):
-            group = live_tabs[start:start + TABS_IN_A_GROUP]
+        ready_tabs = [tab for tab in self.tabs if not tab.pending]      # all that are not full
+        for start in range(0, len(ready_tabs), TABS_IN_A_GROUP):
+            group = ready_tabs[start:start + TABS_IN_A_GROUP]
             batches = [tab.take_batch() for tab in group]
             for tab, taken in zip(group, batches, strict=True):
                 tab.send_batch(taken)
@@ -592,7 +597,8 @@ def receive_messages(sub: zmq.Socket) -> list[Message]:
     batch_bytes = 0
     while batch_bytes < MAX_BATCH_BYTES and len(messages) < MAX_BATCH_MESSAGES and has_message(sub):
         messages.append(receive_message(sub))
-        batch_bytes += len(messages[-1][-1])
+        payload = messages[-1][-1]
+        batch_bytes += len(payload)
     return messages
 
 
@@ -615,11 +621,6 @@ def skip_parts(sub: zmq.Socket) -> None:
         let_others_run()
 
 
-def is_in_seconds(x: float) -> bool:
-    """Whether x, which is to be milliseconds, is about the present time in seconds."""
-    return abs(x - time.time()) < YEAR_SECONDS
-
-
 def bound_connections(listener: zmq.Socket, what: str, max_connections: int) -> None:
     """Bounds the connections to a ZeroMQ port, which libzmq does not: they could use up all file descriptors."""
     monitor = listener.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
@@ -638,14 +639,16 @@ def cut_off_newest(monitor: zmq.Socket, what: str, max_connections: int) -> None
             continue
         descriptors.add(event["value"])
         if len(descriptors) > max_connections:
-            cut_off.add(f"at most {max_connections}, or no file descriptor is left for the tabs")
+            cut_off.add(f"at most {max_connections} at a time, so that file descriptors are left for the tabs")
             shut_down(event["value"], event["endpoint"])
 
 
 def shut_down(descriptor: int, endpoint: bytes) -> None:
     """Ends a connection that libzmq has accepted at the endpoint, unless it is gone and its descriptor is another's."""
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
-        if connection.family == socket.AF_UNIX or endpoint.endswith(b":%d" % connection.getsockname()[1]):
+    with (contextlib.suppress(OSError), socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as connection):
+        own_name = connection.getsockname()
+        is_path = isinstance(own_name, str)     # of an ipc:// endpoint, where there is no port to compare
+        if is_path or endpoint.endswith(b":%d" % own_name[1]):
             connection.shutdown(socket.SHUT_RDWR)
 
 
@@ -664,7 +667,10 @@ LINGER_SECONDS = 0.5                        # for a client to read the close fra
 
 
 class Ending(Exception):
-    """Why a connection ends: the code and reason for its close frame. No code: an empty close frame."""
+    """Why a connection ends: the code and reason for its close frame. No code: an empty close frame.
+
+    The reading side raises it; `close` takes it as a plain value.
+    """
 
     def __init__(self, code: int | None = None, reason: str = "") -> None:
         super().__init__(code, reason)
@@ -716,7 +722,7 @@ class Tab:
     def join(self) -> None:
         """The history first, then live batches. If anything yielded here, a point could be missing, or come twice."""
         self.subscriber.connect(QUEUE)
-        self.relay.tabs[self] = None
+        self.relay.tabs[self] = None        # `publish` makes the queue see the SUB before it sends the next batch
         self.write(self.relay.history.all_frames())
         log.debug("tab %s joined: %d", self.address, len(self.relay.tabs))
 
@@ -772,7 +778,7 @@ class Tab:
     def keep(self, data: memoryview) -> None:
         """Puts data behind what is pending. It is a view, so that tabs that are sent the same bytes share them."""
         self.pending.append(data)
-        self.watcher.start(self.send_pending)
+        self.watcher.start(self.send_pending)       # if it runs already, this only changes what it calls
 
     def send_pending(self) -> None:
         """Sends what a full socket had not taken, as far as it takes it now."""
@@ -806,7 +812,7 @@ class Tab:
             self.write(encode_frame(CLOSE, ending.payload()))
 
     def let_it_read_the_close(self) -> None:
-        """Waits a little, reading on: closed on unread bytes, a socket resets, and the close frame may be lost."""
+        """Reads on for a little. A socket that is closed with unread bytes resets, and the close frame may be lost."""
         with gevent.Timeout(LINGER_SECONDS, False), contextlib.suppress(OSError):
             self.wait_until_sent()
             self.socket.shutdown(socket.SHUT_WR)
@@ -814,7 +820,7 @@ class Tab:
                 pass
 
     def wait_until_sent(self) -> None:
-        """Waits until the socket has taken all that is pending."""
+        """Waits until the hub's calls of `send_pending` have sent all that is pending."""
         while self.pending:
             wait_write(self.socket.fileno())
 
@@ -888,13 +894,13 @@ def ending_in_answer_to(payload: bytes) -> Ending:
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = "/graph.html"
 SERVED_PATHS = (PAGE, "/graph.js", "/flot/jquery.min.js", "/flot/jquery.flot.min.js")
-DEFAULT_WS_PORT = 9999                      # also in graph.js: where the address names none
-SECURITY_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+DEFAULT_WS_PORT = 9999                      # the one that graph.js takes if its address names none
+COMMON_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
                     ("X-Frame-Options", "DENY"), ("Cache-Control", "no-cache"), ("Connection", "close")]
 HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
 ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
 SCHEME_PORTS = {"http": 80, "https": 443}
-# What the page keeps in its address (graph.js); all else is left out where it is sent to another address.
+# The view, as graph.js keeps it in the page's address. A redirect keeps these parameters only.
 VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|apart(=1?)?", re.IGNORECASE)
 WEBSOCKET_KEY = re.compile("[A-Za-z0-9+/]{22}==")   # 16 bytes in base64 (RFC 6455 §4.1)
 
@@ -914,8 +920,9 @@ WRONG_HOST = Refusal("403 Forbidden", "No such host here; see --allow-host.")
 class Doors:
     """Knows this server's names and answers two questions: is this Host ours, is this Origin ours?
 
-    A page that came by another name was brought here by somebody else's name server (DNS rebinding). Where the server
-    listens beyond loopback, any IP address is a name of it too: no name server is asked for an address.
+    A request with another Host may be DNS rebinding: somebody's own name that resolves to our address, so that their
+    page may read ours. Where the server listens beyond loopback, any IP address is a name of it too, since an address
+    in the Host header was not resolved by anybody.
     """
 
     def __init__(self, names: Iterable[str], page_port: int, beyond_loopback: bool) -> None:
@@ -1053,7 +1060,7 @@ class StaticFiles:
     def serve_file(self, environ: Environ, start_response: StartResponse, host_name: str) -> Iterable[bytes]:
         """Has paste serve the file. It gets no header of the request: an odd If-None-Match makes it fail."""
         without_headers = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-        headers = [*SECURITY_HEADERS, ("Content-Security-Policy", self.content_policy(host_name))]
+        headers = [*COMMON_HEADERS, ("Content-Security-Policy", self.content_policy(host_name))]
 
         def start_with_headers(status: str, found: list[tuple[str, str]], exc_info: Any = None) -> Any:
             return start_response(status, [*found, *headers], exc_info)
@@ -1061,7 +1068,7 @@ class StaticFiles:
 
     def content_policy(self, host_name: str) -> str:
         """What the page may load: its own scripts, and our WebSocket (Content Security Policy, level 3)."""
-        is_ipv6 = host_name.startswith("[")     # a policy cannot name such an address
+        is_ipv6 = host_name.startswith("[")     # a policy cannot name such an address: any WebSocket is allowed then
         ours = "" if is_ipv6 else f"//{host_name}:{self.ws_port}"
         return ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; "
                 f"connect-src ws:{ours} wss:{ours}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
@@ -1072,13 +1079,14 @@ def answer(environ: Environ, start_response: StartResponse, status: str, text: s
     """A response of one line of plain text."""
     body = text.encode() + b"\n"
     start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))),
-                            *SECURITY_HEADERS, *headers])
+                            *COMMON_HEADERS, *headers])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 # ---- Connections: gevent's server and handler, with bounds ----------------------------------------------------------
 
 MAX_REQUEST_BYTES = 32 * 1024
+MAX_HEADERS = 100                           # of a request
 MAX_REQUEST_SECONDS = 10
 READ_BUFFER_BYTES = 512                     # of each connection
 WAITING_CONNECTIONS = 4096                  # that the system keeps until they are accepted; it ignores those beyond
@@ -1087,6 +1095,8 @@ SEND_BUFFER_BYTES = 128 * 1024              # what the system holds for a slow c
 UNACKNOWLEDGED_MS = 20_000                  # a client that acknowledges no bytes for so long is gone
 SILENT_SECONDS = 10                         # after that, the system asks a silent client whether it is still there,
 PROBE_SECONDS = 5                           # and asks again each time that this has gone by without an answer
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")    # a token (RFC 9110 §5.6.2)
 
 SOCKET_OPTIONS = [                          # level, name and value; a system may lack some of them
     ("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER_BYTES),
@@ -1099,7 +1109,10 @@ SOCKET_OPTIONS = [                          # level, name and value; a system ma
 
 
 class FairReader(socket.SocketIO):
-    """A client's bytes. gevent's recv does not switch while there are any: a flood would have the hub to itself."""
+    """A client's bytes. gevent's recv does not switch while there are any: a flood would have the hub to itself.
+
+    Ends a client that sends more than `bytes_left`.
+    """
 
     bytes_left: float = MAX_REQUEST_BYTES   # that the client may send
     has_read = False
@@ -1115,10 +1128,39 @@ class FairReader(socket.SocketIO):
         return size
 
 
+class Headers(dict[str, str]):
+    """A request's headers by their names. gevent would use Python's parser for e-mail: a tenth of the work of a join.
+
+    This has what gevent's handler asks of headers. Raises ValueError, for status 400, if a line is none (RFC 9112 §5).
+    """
+
+    status = ""                             # gevent: an error, if any
+
+    def __init__(self, rfile: io.BufferedReader, seekable: int) -> None:
+        super().__init__()
+        self.headers: list[str] = []        # gevent: the lines
+        while line := rfile.readline().decode("latin-1").rstrip("\r\n"):
+            name, colon, value = line.partition(":")
+            if not colon or not HEADER_NAME.fullmatch(name) or len(self.headers) == MAX_HEADERS:
+                raise ValueError("not a header, or too many")
+            self.headers.append(line)
+            self.setdefault(name.lower(), value.strip())
+
+    def getheader(self, name: str, default: str | None = None) -> str | None:
+        return super().get(name.lower(), default)
+
+    get = getheader                         # type: ignore[assignment]
+
+    @property
+    def typeheader(self) -> str | None:
+        return self.get("content-type")
+
+
 class Handler(WebSocketHandler):
     """The libraries' handler of a connection, with bounds: one request, which is short and done within 10 s."""
 
-    logger = logging.Logger("geventwebsocket", logging.CRITICAL)    # the library's would say each refusal
+    MessageClass = Headers
+    logger = logging.Logger("geventwebsocket", logging.CRITICAL)    # instead of the library's, which logs each refusal
 
     def __init__(self, connection: Any, address: Any, server: Server) -> None:
         self.reader = FairReader(connection, "r")
@@ -1127,7 +1169,7 @@ class Handler(WebSocketHandler):
         super().__init__(connection, address, server, rfile)
 
     def handle_one_request(self) -> Any:
-        """The library calls this once more if the result is True. None ends the connection."""
+        """The library calls this once more if the result is True; None, or an error response, ends the connection."""
         with self.deadline:
             result = super().handle_one_request()
             return None if result is True else result
@@ -1145,7 +1187,7 @@ class Handler(WebSocketHandler):
         self.close_connection = True
 
     def _handle_client_error(self, error: Exception) -> Any:
-        """The library prints a traceback for all but a ValueError, which it answers with status 400."""
+        """Makes it a ValueError, to which the library answers with status 400; for others it prints a traceback."""
         if isinstance(error, OSError):      # the client has left within its headers
             return None
         return super()._handle_client_error(ValueError(str(error)))
@@ -1158,7 +1200,8 @@ class Server(WSGIServer):
 
     def __init__(self, host: str, port: int, max_connections: int) -> None:
         no_name = {"SERVER_NAME": ""}       # or gevent asks the name server for it
-        super().__init__((host, port), backlog=WAITING_CONNECTIONS, spawn=max_connections, handler_class=Handler,
+        pool_size = max_connections         # gevent accepts no more than these at a time
+        super().__init__((host, port), backlog=WAITING_CONNECTIONS, spawn=pool_size, handler_class=Handler,
                          log=None, error_log=None, environ=no_name)
 
     def open(self) -> None:
@@ -1258,8 +1301,7 @@ def check_page_files() -> None:
 
 
 def raise_file_limit() -> int:
-    """Lets this process have as many file descriptors as it may, or as all tabs need; returns on how many it can count.
-    """
+    """Raises the limit of file descriptors to what all tabs need, or as near as allowed; returns what there is."""
     wanted = MAX_TABS * FILES_PER_TAB + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -1277,12 +1319,12 @@ def opening(place: str) -> Iterator[None]:
     """Ends the program with one line where a place cannot be opened."""
     try:
         yield
-    except (OSError, UnicodeError, zmq.ZMQError) as error:
+    except (OSError, UnicodeError, zmq.ZMQError) as error:      # UnicodeError: a name that cannot be a host's
         sys.exit(f"zws: cannot open {place}: {explain(error)}")
 
 
 def explain(error: Exception) -> str:
-    """The system's own words for an error; gevent and pyzmq put the place behind them once more."""
+    """The system's own words for an error; str(error) would repeat the place."""
     if isinstance(error, socket.gaierror):
         return str(error.strerror).partition(":")[0]
     number = getattr(error, "errno", None)
@@ -1300,7 +1342,11 @@ class Limits(NamedTuple):
 
 
 def share_out(max_files: int) -> Limits:
-    """Shares out the file descriptors. An eighth of those that are not for tabs is left for all else."""
+    """Shares out the file descriptors.
+
+    Of those that are not for tabs, an eighth goes to refusals at the WebSocket port, a quarter to the page, a quarter
+    to publishers and a quarter to nodes; an eighth is left for all else.
+    """
     spare_files = min(SPARE_FILES, max_files // 2)
     max_tabs = min(MAX_TABS, (max_files - spare_files) // FILES_PER_TAB)
     return Limits(tabs=max_tabs, ws_connections=max_tabs + spare_files // 8, page_connections=spare_files // 4,
@@ -1311,14 +1357,8 @@ def new_context(endpoints: Iterable[str], max_sockets: int) -> zmq.green.Context
     """The ZeroMQ context of all sockets."""
     context = zmq.green.Context()
     context.set(zmq.MAX_SOCKETS, max_sockets)
-    context.set(zmq.IPV6, any("[" in endpoint for endpoint in endpoints))
+    context.set(zmq.IPV6, any("[" in endpoint for endpoint in endpoints))       # an IPv6 address stands in brackets
     return context
-
-
-def collect_garbage_rarely() -> None:
-    """Python looks through all objects again and again as tabs come, and finds hardly any garbage."""
-    gc.freeze()                             # what is there already stays for good
-    gc.set_threshold(20_000, 20, 20)        # new objects before the first of three kinds of passes; Python's: 700
 
 
 def url_host(host: str) -> str:
@@ -1351,20 +1391,21 @@ def own_address() -> str | None:
 def print_banner(options: argparse.Namespace, page: str, page_port: int, endpoint: str) -> None:
     """Says where to look, where to publish and how to stop."""
     print(f"Graph:   {page}")
-    address = own_address() if options.host in ("0.0.0.0", "::") else None
+    address = own_address() if options.host in ("0.0.0.0", "::") else None      # "::" takes IPv4 clients as well
     if address:
         print(f"Devices: http://{address}:{page_port}{PAGE}")
     print(f"Publish: JSON points to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
 
 
 def open_browsers(url: str) -> None:
-    """Opens two windows at the page, from the hub's thread pool: a browser can block."""
+    """Opens two windows at the page, as the article did, from the hub's thread pool: a browser can block."""
     in_thread = gevent.get_hub().threadpool.apply
+    new_window = 1
     with contextlib.suppress(webbrowser.Error):
         browser = webbrowser.get()
         name = os.path.basename(getattr(browser, "name", ""))
-        opens_window = name not in CONSOLE_BROWSERS
-        if opens_window and in_thread(browser.open, (url, 1)) and in_thread(browser.open, (url, 1)):
+        if name not in CONSOLE_BROWSERS and in_thread(browser.open, (url, new_window)):
+            in_thread(browser.open, (url, new_window))
             return
     print(f"No browser window could be opened here: open {url} yourself.", flush=True)
 
@@ -1422,7 +1463,7 @@ def main() -> None:
     logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if options.verbose else logging.INFO)
     report_errors_in_one_line(gevent.get_hub())
     if options.send is not None:
-        end_on_signal(os._exit)
+        end_on_signal(os._exit)             # with status 0: there is no other way to end a sender whose input goes on
         send_lines(options.send)
         return
     check_page_files()
@@ -1440,7 +1481,7 @@ def main() -> None:
     for endpoint in options.upstream:
         with opening(endpoint):
             relay.connect(endpoint)
-    if options.republish:
+    if options.republish is not None:
         with opening(options.republish):
             relay.republish(options.republish)
     host = url_host(options.host)
@@ -1453,14 +1494,17 @@ def main() -> None:
     beyond_loopback = not LOOPBACK.match(page_server.server_host)
     doors = Doors(names, page_server.server_port, beyond_loopback)
     page_server.application = StaticFiles(doors, ws_server.server_port)
-    page_server.pre_start_hook = lambda handler: True       # nothing is upgraded to WebSocket here
+    page_server.pre_start_hook = lambda handler: True       # true: go on as plain HTTP
     ws_server.application = WebSocketApp(relay, doors, limits.tabs)
     ws_server.pre_start_hook = ws_server.application.must_not_upgrade
 
-    collect_garbage_rarely()
+    # Python looks through all objects again and again as tabs come, and finds hardly any garbage. So what there is now
+    # counts no more, and it looks only after so many new objects, and through the old ones less often.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     page_server.start()
     ws_server.start()
-    for sub, make_frame in relay.sources:
+    for sub, make_frame in relay.inputs:
         spawn_part(exit_status, "relay", relay.run, sub, make_frame)
     url = page_url(options.host, page_server.server_port)
     print_banner(options, url, page_server.server_port, relay.endpoint)
