@@ -553,7 +553,7 @@ const MIN_VALUE_LABELS = 2;
 const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
 const SIDE_MARGIN = 8;  // pixels beside the plots,
 const MARGIN = 6;  // and above and below them,
-const NAME_ROOM = 20;  // or above them where the line's name stands there
+const NAME_ROOM = 13;  // or above them where the line's name stands there
 const MAX_DOTTED_POINTS = 200;  // lines of more points are drawn without dots,
 const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
 

@@ -62,12 +62,31 @@ class Feed:
         self.page.evaluate("draw()")
 
 
+@pytest.fixture(scope="module")
+def plain_context(chromium):
+    """What most tests need. They share it, and so its cache; each has a page of its own."""
+    context = chromium.new_context(viewport={"width": 800, "height": 600}, timezone_id="UTC")
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def feed(quiet, open_tab):
+def feed(quiet, plain_context, open_tab):
+    pages, errors = [], []
+
     def start(query="", **options):
-        return Feed(open_tab("about:blank", **{"timezone_id": "UTC", **options}),
-                    f"http://localhost:{quiet.http_port}/graph.html?ws={quiet.ws_port}{query}")
-    return start
+        if options:
+            page = open_tab("about:blank", **{"timezone_id": "UTC", **options})
+        else:
+            page = plain_context.new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            pages.append(page)
+        return Feed(page, f"http://localhost:{quiet.http_port}/graph.html?ws={quiet.ws_port}{query}")
+    yield start
+    for page in pages:
+        page.close()
+    assert not errors
 
 
 def length(page):
