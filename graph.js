@@ -235,16 +235,13 @@ function colorsOf(labels) {
   const taken = new Set();
   for (const label of [...labels].sort(byLengthThenLetters)) {
     const number = [...label].reduce((sum, letter) => sum + letter.codePointAt(), 0);
-    const wanted = [...from(COLORS.slice(0, FIRST_COLORS), number), ...from(COLORS.slice(FIRST_COLORS), number)];
+    const turned = list => list.map((_, place) => list[(number + place) % list.length]);
+    const wanted = [...turned(COLORS.slice(0, FIRST_COLORS)), ...turned(COLORS.slice(FIRST_COLORS))];
     const color = wanted.find(one => !taken.has(one));
     colors.set(label, color);
     taken.add(color);
   }
   return colors;
-
-  function from(list, start) {
-    return list.map((_, place) => list[(start + place) % list.length]);
-  }
 }
 
 // ---- view: which span, which points of it, which scale. Pure functions of the lines and the time ----
@@ -255,6 +252,7 @@ const UNKNOWN_INTERVAL = MINUTE;  // for a line of a single point
 const STOPPED_INTERVALS = 10;  // a line that is silent for so many of its usual intervals has stopped,
 const STOPPED_TIME = 10 * SECOND;  // if it is silent for so long, too
 const SILENCE_INTERVALS = 5;  // a line is broken where its points are so many usual intervals apart
+const SILENCE_PIXELS = 3;  // and that is so wide
 const CLOCK_TOLERANCE = 10 * SECOND;  // clocks differ; from here on one of them is wrong
 const SHORTEST_SPAN = 1;  // in milliseconds
 
@@ -344,11 +342,11 @@ function pairsThrough(points, span, columns) {
   return pairs;
 }
 
-// The interval from which on points are not joined.
-function silenceOf(pairs) {
+// The interval from which on points are not joined. A gap that is too narrow to see is none.
+function silenceOf(pairs, pixelTime) {
   const intervals = pairs.slice(1).map(([x], number) => Math.abs(x - pairs[number][0]));
   if (intervals.length < FEWEST_INTERVALS) return Infinity;
-  return SILENCE_INTERVALS * usualInterval(intervals);
+  return Math.max(SILENCE_INTERVALS * usualInterval(intervals), SILENCE_PIXELS * pixelTime);
 }
 
 // A null between two points breaks the line, for Flot.
@@ -435,7 +433,7 @@ function isArticlesWave(label, pairs) {
 
 // [y, text] of the round numbers on a scale, or of its ends where there is no room for more.
 function valueTicks({low, high}, room) {
-  const step = 1 / roundDown(room / (high - low));
+  const step = 1 / roundDown(room / (high - low));  // the smallest round step of which no more than `room` fit
   const first = Math.ceil(low / step);
   const last = Math.floor(high / step);
   if (last === first) return [low, high].map(y => [y, numberText(y, (high - low) / 20)]);
@@ -477,9 +475,10 @@ function durationText(duration, round) {
 
 const threeDigits = number => Number(number.toPrecision(3));
 
-function clockText(time) {
-  const date = new Date(time);
-  return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+// ["2026-11-25", "09:30:00.123"]
+function dateAndClock(time) {
+  const utc = new Date(time - new Date(time).getTimezoneOffset() * MINUTE);
+  return utc.toISOString().slice(0, -1).split("T");
 }
 
 // What is odd about a line, in words.
@@ -552,7 +551,9 @@ function drawFrame() {
 const TIME_LABEL_ROOM = 2.5;  // times as wide as a time is written, from one to the next
 const MIN_VALUE_LABELS = 2;
 const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
-const MARGIN = 8;  // pixels around the plots
+const SIDE_MARGIN = 8;  // pixels beside the plots,
+const MARGIN = 6;  // and above and below them,
+const NAME_ROOM = 13;  // or above them where the line's name stands there
 const MAX_DOTTED_POINTS = 200;  // lines of more points are drawn without dots,
 const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
 
@@ -584,7 +585,7 @@ function draw() {
 // What of the line is in the span, and the scale that it would have to itself.
 function fitLine(line, columns, now) {
   line.pairs = pairsThrough(line.drawn, span, columns);
-  line.silence = silenceOf(line.pairs);
+  line.silence = silenceOf(line.pairs, (span.right - span.left) / columns);
   line.extremes = extremesOf(line.pairs, span);
   if (!line.extremes) return;
   const isLookedAtCloser = paused && span !== pausedSpan;
@@ -603,9 +604,9 @@ function fitStrip(strip, group, now) {
   const room = Math.max(strip.box.clientHeight / VALUE_LABEL_HEIGHT, MIN_VALUE_LABELS);
   strip.shownScale = scale || ARTICLE_SCALE;
   strip.ticks = scale ? valueTicks(scale, room) : [];  // nothing is there, so no values are
-  const named = apart && group.length ? group[0] : {label: "", color: ""};
-  strip.name.textContent = named.label && nameOf(named.label);
-  strip.name.style.color = named.color;
+  const named = apart && group.length > 0;
+  strip.name.textContent = named ? nameOf(group[0].label) : "";
+  strip.name.style.color = named ? group[0].color : "";
 }
 
 // All strips get the room for the widest of their values, so that the same time is below the same time.
@@ -633,13 +634,13 @@ function drawStrip(strip, group) {
   }));
   plot.setupGrid(true);
   plot.draw();
-  strip.name.style.left = `${plot.getPlotOffset().left + 6}px`;
+  strip.name.style.left = `${plot.getPlotOffset().left}px`;
 }
 
 // How times are written, and how wide in pixels that is.
 function timeFormat(length) {
-  const minTickSize = length < 3 * SECOND ? [1, "millisecond"] : [2, "second"];
-  if (length < 3 * SECOND) return {minTickSize, timeformat: "%H:%M:%S.%3s", labelWidth: 80};
+  if (length < 3 * SECOND) return {minTickSize: [1, "millisecond"], timeformat: "%H:%M:%S.%3s", labelWidth: 80};
+  const minTickSize = [2, "second"];
   if (length < DAY) return {minTickSize, timeformat: "%H:%M:%S", labelWidth: 56};
   if (length < 10 * DAY) return {minTickSize, timeformat: "%m-%d %H:%M", labelWidth: 76};
   return {minTickSize, timeformat: "%Y-%m-%d", labelWidth: 76};
@@ -664,10 +665,12 @@ function timeTicks(axis) {
 function buildStrips(count) {
   removeStrips();
   const isMany = count > 1;
+  const timeOptions = isMany ? {showTickLabels: "none", showTicks: false} : {};
+  const margins = {top: apart ? NAME_ROOM : MARGIN, bottom: isMany ? 0 : MARGIN};
   strips = Array.from({length: count}, () => newStrip("strip"));
   stripOfTimes = isMany ? newStrip("strip time") : null;
-  for (const strip of strips) strip.plot = newPlot(strip, isMany ? {showTickLabels: "none", showTicks: false} : {});
-  if (isMany) stripOfTimes.plot = newPlot(stripOfTimes, {gridLines: false});
+  for (const strip of strips) strip.plot = newPlot(strip, timeOptions, margins);
+  if (isMany) stripOfTimes.plot = newPlot(stripOfTimes, {gridLines: false}, {top: MARGIN, bottom: MARGIN});
 }
 
 function newStrip(className) {
@@ -679,7 +682,7 @@ function newStrip(className) {
 }
 
 // Flot takes the colors, the size and the resolution of the screen when a plot is made.
-function newPlot(strip, timeOptions) {
+function newPlot(strip, timeOptions, margins) {
   const css = variable => getComputedStyle(document.documentElement).getPropertyValue(variable);
   const axis = {show: true, autoScale: "none", showMinorTicks: false, tickColor: css("--line")};
   return $.plot(strip.room, [], {
@@ -687,7 +690,7 @@ function newPlot(strip, timeOptions) {
     xaxis: {...axis, mode: "time", timeBase: "milliseconds", timezone: "browser", ticks: timeTicks, ...timeOptions},
     yaxis: axis,
     grid: {borderWidth: 1, borderColor: css("--line"), tickColor: css("--line"),
-           margin: {left: MARGIN, right: MARGIN, top: MARGIN - 2, bottom: MARGIN - 2}},
+           margin: {left: SIDE_MARGIN, right: SIDE_MARGIN, ...margins}},
   });
 }
 
@@ -782,7 +785,7 @@ function placeHair() {
   if (hair.hidden) return;
   hair.style.left = `${pixelAt(hairAt)}px`;
   hair.classList.toggle("flipped", hairAt > 0.5);
-  setText(hair.firstChild, clockText(timeAt(hairAt)));
+  setText(hair.firstChild, dateAndClock(timeAt(hairAt))[1]);
 }
 
 // Where a part of the span is, in pixels from the left of the graph; and the other way round.
@@ -817,7 +820,7 @@ element("placeholder").onkeydown = event => {
   if (hairAt === null) return;
   const readings = [...lines.values()].filter(line => !line.hidden).map(line => `${line.label} ${readingText(line)}`);
   element("placeholder").setAttribute("aria-valuenow", Math.round(100 * hairAt));
-  element("placeholder").setAttribute("aria-valuetext", `${clockText(timeAt(hairAt))}: ${readings.join(", ")}`);
+  element("placeholder").setAttribute("aria-valuetext", `${dateAndClock(timeAt(hairAt))[1]}: ${readings.join(", ")}`);
 };
 
 element("placeholder").onblur = () => moveHair(null);
@@ -845,12 +848,15 @@ element("placeholder").onpointermove = event => {
   moveHair(partAt(event.pageX));
 };
 
-element("placeholder").onpointerup = endDrag;
-
-element("placeholder").onpointercancel = () => {
-  drag = null;
-  endDrag();
+element("placeholder").onpointerup = () => {
+  const range = drag && selected();
+  leaveDrag();
+  if (!range || range.pixels < SHORTEST_DRAG || range.right - range.left < SHORTEST_SPAN) return;
+  if (!paused) pause();
+  showStill({left: range.left, right: range.right});
 };
+
+element("placeholder").onpointercancel = leaveDrag;
 
 element("placeholder").onpointerleave = event => {
   if (event.pointerType === "mouse") moveHair(null);
@@ -860,29 +866,26 @@ element("placeholder").ondblclick = () => {
   if (paused) showStill(pausedSpan);
 };
 
+function leaveDrag() {
+  drag = null;
+  showSelection();
+  askForDrawing();
+}
+
 function selected() {
-  const [left, right] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
-  return {pixels: pixelAt(right) - pixelAt(left), left, right};
+  const start = Math.min(drag.from, drag.to);
+  const end = Math.max(drag.from, drag.to);
+  return {left: timeAt(start), right: timeAt(end), edge: pixelAt(start), pixels: pixelAt(end) - pixelAt(start)};
 }
 
 function showSelection() {
   const selection = element("selection");
   selection.hidden = !drag || selected().pixels < SHORTEST_DRAG;
   if (selection.hidden) return;
-  const {pixels, left, right} = selected();
-  selection.style.left = `${pixelAt(left)}px`;
+  const {left, right, edge, pixels} = selected();
+  selection.style.left = `${edge}px`;
   selection.style.width = `${pixels}px`;
-  setText(selection.firstChild, `Δt ${durationText(timeAt(right) - timeAt(left), threeDigits)}`);
-}
-
-function endDrag() {
-  const range = drag && selected();
-  const [left, right] = range ? [timeAt(range.left), timeAt(range.right)] : [0, 0];
-  drag = null;
-  showSelection();
-  if (!range || range.pixels < SHORTEST_DRAG || right - left < SHORTEST_SPAN) return askForDrawing();
-  if (!paused) pause();
-  showStill({left, right});
+  setText(selection.firstChild, `Δt ${durationText(right - left, threeDigits)}`);
 }
 
 // ---- pausing: the picture rests on copies, while points go on coming ----
@@ -940,18 +943,13 @@ element("apart").onclick = () => {
 
 element("save").onclick = () => {
   const shown = [...lines.values()].filter(line => !line.hidden);
+  const [date, clock] = dateAndClock(Date.now());
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([csvOf(shown, span)], {type: "text/csv"}));
-  link.download = `zws ${localTime(new Date())}.csv`;
+  link.download = `zws ${date} ${clock.slice(0, 8).replaceAll(":", ".")}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), MINUTE);  // when the browser has surely read it
 };
-
-// 2026-11-25 09.30.00, which may stand in the name of a file
-function localTime(date) {
-  const utc = new Date(date - date.getTimezoneOffset() * MINUTE);
-  return utc.toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".");
-}
 
 // As RFC 4180 has it.
 function csvOf(lines, {left, right}) {
@@ -967,11 +965,13 @@ function csvOf(lines, {left, right}) {
   return `${rows.join("\r\n")}\r\n`;
 }
 
+const LONGEST_SPAN = 1e9;  // in seconds; with a much longer one there would be no dates
+
 function showChoices() {
   const select = element("span");
   select.options[0].text = `${datalen} points`;
   const asked = Number(address.get("span"));
-  if (asked > 0 && Number.isFinite(asked)) {
+  if (asked > 0 && asked <= LONGEST_SPAN) {
     const isThere = [...select.options].some(option => Number(option.value) === asked);
     if (!isThere) select.add(new Option(durationText(asked * SECOND, threeDigits), asked));
     select.value = String(asked);

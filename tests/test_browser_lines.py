@@ -62,12 +62,31 @@ class Feed:
         self.page.evaluate("draw()")
 
 
+@pytest.fixture(scope="module")
+def plain_context(chromium):
+    """What most tests need. They share it, and so its cache; each has a page of its own."""
+    context = chromium.new_context(viewport={"width": 800, "height": 600}, timezone_id="UTC")
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def feed(quiet, open_tab):
+def feed(quiet, plain_context, open_tab):
+    pages, errors = [], []
+
     def start(query="", **options):
-        return Feed(open_tab("about:blank", **{"timezone_id": "UTC", **options}),
-                    f"http://localhost:{quiet.http_port}/graph.html?ws={quiet.ws_port}{query}")
-    return start
+        if options:
+            page = open_tab("about:blank", **{"timezone_id": "UTC", **options})
+        else:
+            page = plain_context.new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            pages.append(page)
+        return Feed(page, f"http://localhost:{quiet.http_port}/graph.html?ws={quiet.ws_port}{query}")
+    yield start
+    for page in pages:
+        page.close()
+    assert not errors
 
 
 def length(page):
@@ -401,6 +420,15 @@ def test_a_silence_stays_a_silence_where_there_are_more_points_than_pixels(feed)
     assert left == pytest.approx(NOW - 30_001, abs=80) and right == pytest.approx(NOW - 24_999, abs=80)
 
 
+def test_a_gap_that_is_too_narrow_to_see_breaks_nothing_until_one_looks_closer(feed):
+    feed = feed("&span=600")
+    feed.line("a", 300, 0.1, ago=301.1)
+    feed.line("a", 3000, 0.1)
+    assert None not in lines(feed.page)["a"], "it is 1.2 s, and a pixel is 0.8 s"
+    drag(feed.page, NOW - 310_000, NOW - 290_000)
+    assert sum(one is None for one in lines(feed.page)["a"]) == 1
+
+
 # ---- many points ----
 
 def test_no_spike_is_lost_and_no_more_is_drawn_than_pixels_can_show(feed):
@@ -662,7 +690,10 @@ def test_apart_each_line_has_a_strip_with_its_own_scale_and_the_same_times(feed)
     assert lefts[0] == lefts[1] == lefts[2], "the same time is below the same time"
     boxes = [box.bounding_box() for box in page.locator(".strip").all()]
     assert all(one["y"] + one["height"] <= two["y"] + 1 for one, two in pairwise(boxes))
+    names = [name.bounding_box() for name in page.locator(".strip:not(.time) .name").all()]
     assert page.locator(".name").all_inner_texts()[:3] == ["leak", "rpm", "volt"]
+    for strip, (name, volt) in enumerate(zip(names, (0.004, 9002, 232), strict=True)):
+        assert name["y"] + name["height"] <= place(page, NOW, volt, strip)[1], "above its line, not in its way"
     toggle(page, "rpm")
     assert [line["label"] for line in drawn(page)] == ["leak", "volt"]
     page.get_by_role("button", name="Apart").click()
