@@ -7,7 +7,8 @@
 Run `python zws.py`, then open http://localhost:8000/graph.html in as many tabs as you like. It began as an article of
 2011, "Gevent, ZeroMQ, WebSockets and Flot FTW!", whose names and sine wave it keeps.
 
-The file goes the way of a point: publishers, relay, tab. Then come the doors, the connections and the command line.
+After what all sections use, and what a point is, the file goes the way of a point: publishers, relay, tab. Then come
+the doors, the connections and the command line.
 """
 from __future__ import annotations
 
@@ -51,11 +52,13 @@ except ModuleNotFoundError as missing:
              ".venv/bin/pip install -r requirements.txt, and then: .venv/bin/python zws.py")
 
 log = logging.getLogger("zws")
-REPORT_INTERVAL_SECONDS = 10
-CONNECT_PATIENCE_SECONDS = 3                # who is not there by then is mentioned
-
 
 # ---- What all sections use: waiting, and the log --------------------------------------------------------------------
+
+REPORT_INTERVAL_SECONDS = 10
+CONNECT_PATIENCE_SECONDS = 3                # after this, the log says that the other side is not there
+READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop can wait for
+
 
 def let_others_run() -> None:
     """Gives every other greenlet its turn, and gevent's hub the time to look for I/O, which sleep(0) rarely does."""
@@ -230,6 +233,7 @@ SUBSCRIBED = b"\x01"                        # what an XPUB receives when a SUB s
 # "nan" and "inf" are numbers here so that they can be refused by their names.
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
+
 def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
     """The article's sine wave, sent as any other publisher sends its points."""
     publisher = context.socket(zmq.PUB)
@@ -340,11 +344,9 @@ MAX_SUBSCRIPTION_BYTES = 64                 # enough for libzmq's own greeting, 
 MAX_BATCH_BYTES = 8192
 MAX_BATCH_MESSAGES = 100
 TABS_IN_A_GROUP = 50                        # few enough for their batches to stay in the processor's cache
-PARTS_IN_A_ROW = 5000                       # are read away, in some milliseconds; then the others get a turn
+PARTS_IN_A_ROW = 5000                       # of a message that is too long; to read them takes some milliseconds
 MAX_LABELS = 64
 LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer gives its place to a new one
-READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop can wait for
-NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
 YEAR_SECONDS = 366 * 86_400
 
 # libzmq also talks to clients of the old protocols ZMTP 1 and 2, and takes an HTTP request for ZMTP 1: any web page
@@ -354,7 +356,6 @@ ZMTP_3_ONLY = b"zws"
 
 STAMP = struct.Struct(">4s8sQ")             # a stamp's bytes: STAMP_MARK, the name of the node, the number there
 STAMP_MARK = b"\0zws"
-
 
 Message = list[bytes]                       # a ZeroMQ message: its parts
 FrameMaker = Callable[[Message], Frame]     # makes the frame of a message's point; raises ValueError if it has none
@@ -473,18 +474,18 @@ class Relay:
         self.queue_watcher = gevent.get_hub().loop.io(self.queue.get(zmq.FD), READABLE)
         self.queue_watcher.start(self.update_queue)
 
-    # The ways in and out. All three raise zmq.ZMQError where that cannot be.
+    # The ways in and out. The last three raise zmq.ZMQError where the endpoint cannot be opened.
 
-    def open_sub(self) -> zmq.Socket:
-        """A SUB for points, which is not connected to anything yet."""
+    def new_sub(self) -> zmq.Socket:
+        """A SUB for everything, not connected yet. Raises zmq.ZMQError if no file descriptor or socket is left."""
         sub = self.context.socket(zmq.SUB)
-        sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         sub.subscribe(b"")
         return sub
 
     def listen(self, endpoint: str) -> None:
         """Opens the SUB to which publishers connect."""
-        sub = self.open_sub()
+        sub = self.new_sub()
+        sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         sub.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
         bound_connections(sub, "publishers", self.max_connections)
         sub.bind(endpoint)
@@ -493,7 +494,8 @@ class Relay:
 
     def connect(self, endpoint: str) -> None:
         """Opens a SUB to an upstream node."""
-        sub = self.open_sub()
+        sub = self.new_sub()
+        sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         connect_and_watch(sub, "upstream", endpoint)
         self.inputs.append((sub, self.frame_from_upstream))
 
@@ -563,7 +565,7 @@ class Relay:
         """Puts a batch on the queue, and has each tab that is not full take the next one from its SUB and send it.
 
         This is the hot path. First a group of tabs takes, then the group sends: the processor finds the code for each
-        of the two steps at hand, which makes a frame a fifth cheaper than one tab after the other.
+        of the two steps at hand, which makes a frame cheaper than one tab after the other would.
         """
         self.update_queue()
         self.queue.send(batch)
@@ -581,13 +583,6 @@ class Relay:
         would miss points. To ask for its events makes it look; the answer does not matter.
         """
         self.queue.get(zmq.EVENTS)
-
-    def new_subscriber(self) -> zmq.Socket:
-        """A SUB for a tab, which gets nothing yet. Raises zmq.ZMQError if no file descriptor or socket is left."""
-        subscriber = self.context.socket(zmq.SUB)
-        subscriber.set(zmq.RCVHWM, QUEUE_HIGH_WATER_MARK)
-        subscriber.subscribe(b"")
-        return subscriber
 
 
 def receive_messages(sub: zmq.Socket) -> list[Message]:
@@ -654,6 +649,8 @@ def shut_down(descriptor: int, endpoint: bytes) -> None:
 
 # ---- Tab: from the queue to one WebSocket ---------------------------------------------------------------------------
 
+NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
+
 FINAL_FRAGMENT_BIT = 0b1000_0000            # the first two bytes of a frame, bit by bit (RFC 6455 §5.2)
 RESERVED_BITS = 0b0111_0000
 OPCODE_BITS = 0b0000_1111
@@ -667,19 +664,14 @@ LINGER_SECONDS = 0.5                        # for a client to read the close fra
 
 
 class Ending(Exception):
-    """Why a connection ends: the code and reason for its close frame. No code: an empty close frame.
+    """Why a connection ends: the code and reason in its close frame. Without a code, the close frame is empty.
 
     The reading side raises it; `close` takes it as a plain value.
     """
 
     def __init__(self, code: int | None = None, reason: str = "") -> None:
         super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
-
-    def payload(self) -> bytes:
-        """What stands in the close frame (RFC 6455 §5.5.1)."""
-        return b"" if self.code is None else self.code.to_bytes(2, "big") + self.reason.encode()
+        self.payload = b"" if code is None else code.to_bytes(2, "big") + reason.encode()   # RFC 6455 §5.5.1
 
 
 class Tab:
@@ -721,6 +713,7 @@ class Tab:
 
     def join(self) -> None:
         """The history first, then live batches. If anything yielded here, a point could be missing, or come twice."""
+        self.subscriber.set(zmq.RCVHWM, QUEUE_HIGH_WATER_MARK)
         self.subscriber.connect(QUEUE)
         self.relay.tabs[self] = None        # `publish` makes the queue see the SUB before it sends the next batch
         self.write(self.relay.history.all_frames())
@@ -809,7 +802,7 @@ class Tab:
         """Says to the client that the connection ends, and why, unless that has been said."""
         if not self.closing:
             self.closing = True
-            self.write(encode_frame(CLOSE, ending.payload()))
+            self.write(encode_frame(CLOSE, ending.payload))
 
     def let_it_read_the_close(self) -> None:
         """Reads on for a little. A socket that is closed with unread bytes resets, and the close frame may be lost."""
@@ -896,7 +889,7 @@ PAGE = "/graph.html"
 SERVED_PATHS = (PAGE, "/graph.js", "/flot/jquery.min.js", "/flot/jquery.flot.min.js")
 DEFAULT_WS_PORT = 9999                      # the one that graph.js takes if its address names none
 COMMON_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
-                    ("X-Frame-Options", "DENY"), ("Cache-Control", "no-cache"), ("Connection", "close")]
+                  ("X-Frame-Options", "DENY"), ("Cache-Control", "no-cache"), ("Connection", "close")]
 HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
 ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
 SCHEME_PORTS = {"http": 80, "https": 443}
@@ -977,7 +970,7 @@ class WebSocketApp:
         environ["zws.refusal"] = self.refusal(environ)
         if environ["zws.refusal"] is None:
             try:
-                subscriber = self.relay.new_subscriber()
+                subscriber = self.relay.new_sub()
             except zmq.ZMQError:
                 environ["zws.refusal"] = Refusal("503 Service Unavailable", "No file descriptor is left for a tab.")
                 return True
@@ -1398,7 +1391,7 @@ def print_banner(options: argparse.Namespace, page: str, page_port: int, endpoin
 
 
 def open_browsers(url: str) -> None:
-    """Opens two windows at the page, as the article did, from the hub's thread pool: a browser can block."""
+    """Opens two windows at the page, from the hub's thread pool: a browser can block."""
     in_thread = gevent.get_hub().threadpool.apply
     new_window = 1
     with contextlib.suppress(webbrowser.Error):
