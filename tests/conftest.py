@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -74,6 +75,57 @@ def ask(port, request, host="127.0.0.1"):
     with socket.create_connection((host, port), 15) as connection:
         connection.sendall(request)
         return read_all(connection)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def free_endpoint():
+    return f"tcp://127.0.0.1:{free_port()}"
+
+
+def program(code):
+    """zws.py, with some Python before it starts."""
+    return "-c", f"import resource, sys; sys.path.insert(0, {str(ROOT)!r}); import zws\n{code}\nzws.main()"
+
+
+def with_files(soft, hard):
+    return program(f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))")
+
+
+def page_of(server):
+    with urllib.request.urlopen(server.url, timeout=15) as answer:
+        return answer.status
+
+
+def answers(tab):
+    tab.sendall(frame(9, b"?"))
+    return wait_until(lambda: b"\x8a\x01?" in tab.recv(4096))
+
+
+def until_it_arrives(send, tab, y, seconds=15):
+    """Sends again and again until that point comes: a node connects in its own time, with nothing to wait for here."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        send()
+        with contextlib.suppress(TimeoutError):
+            while json.loads(tab.recv(0.1))["y"] != y:
+                pass
+            return
+    raise AssertionError("it never came")
+
+
+def failure(*options):
+    """The one line on stderr of a start that must fail with status 1."""
+    result = subprocess.run([sys.executable, ROOT / "zws.py", "--no-browser", "--zmq", "tcp://127.0.0.1:*",
+                             "--http-port", "0", "--ws-port", "0", *options],
+                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    assert result.returncode == 1, result
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
 
 
 class Server:
@@ -161,6 +213,15 @@ class Server:
             self.process.kill()
             for reader in self.readers:
                 reader.join(5)
+
+
+@pytest.fixture(scope="module")
+def enough_files():
+    """As many files as the system allows, for tests with hundreds of connections."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.fixture

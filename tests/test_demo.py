@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import ROOT, Server, wait_until
+from conftest import ROOT, Server, failure, wait_until
 
 
 def take(tab, seconds):
@@ -78,17 +78,6 @@ def test_who_comes_while_it_ends_is_refused(zws):
         for port in (server.http_port, server.ws_port):
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), 5)
-
-
-def failure(*options):
-    """The one line on stderr of a start that must fail with status 1."""
-    result = subprocess.run([sys.executable, ROOT / "zws.py", "--no-browser", "--zmq", "tcp://127.0.0.1:*",
-                             "--http-port", "0", "--ws-port", "0", *options],
-                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
-    assert result.returncode == 1, result
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
 
 
 @pytest.mark.parametrize("option", ["--http-port", "--ws-port", "--zmq"])

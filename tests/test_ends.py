@@ -6,9 +6,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, wait_until
-from test_limits import free_port, program
-from test_nodes import free_endpoint, until_it_arrives
+from conftest import ROOT, free_endpoint, free_port, program, until_it_arrives, wait_until
 
 PORTS = "--http-port", "0", "--ws-port", "0", "--zmq", "tcp://127.0.0.1:*"
 

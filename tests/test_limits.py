@@ -1,52 +1,21 @@
 """What is bounded, what comes and goes, and what goes wrong: one failure never is another's."""
 import json
 import re
-import resource
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import zmq
-from conftest import HANDSHAKE, ROOT, frame, read_all, wait_until
+from conftest import HANDSHAKE, answers, frame, free_port, page_of, program, read_all, wait_until, with_files
 
 PING, PONG = 9, 10
 
 
-@pytest.fixture(autouse=True, scope="module")
-def enough_files():
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-
-
-def program(code):
-    """zws.py, with some Python before it starts."""
-    return "-c", f"import resource, sys; sys.path.insert(0, {str(ROOT)!r}); import zws\n{code}\nzws.main()"
-
-
-def with_files(soft, hard):
-    return program(f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def page_of(server):
-    with urllib.request.urlopen(server.url, timeout=15) as answer:
-        return answer.status
-
-
-def answers(tab):
-    tab.sendall(frame(PING, b"?"))
-    return wait_until(lambda: b"\x8a\x01?" in tab.recv(4096))
+pytestmark = pytest.mark.usefixtures("enough_files")
 
 
 # Limits

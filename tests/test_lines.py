@@ -14,11 +14,9 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, wait_until
+from conftest import ROOT, free_endpoint, free_port, wait_until
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_limits import free_port
-from test_nodes import free_endpoint
 from test_points import BAD, assert_canonical, labels, messages, numbers, patient, strict_json
 
 from zws import parse_line, parse_point

@@ -9,12 +9,7 @@ import time
 
 import pytest
 import zmq
-from conftest import wait_until
-
-
-def free_endpoint():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+from conftest import failure, free_endpoint, until_it_arrives, wait_until
 
 
 @pytest.fixture
@@ -32,16 +27,6 @@ def numbers(tab, last, seconds=15):
     return got
 
 
-def until_it_arrives(send, tab, y, seconds=15):
-    """Sends again and again until that point comes: a node connects in its own time, with nothing to wait for here."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        send()
-        with contextlib.suppress(TimeoutError):
-            while json.loads(tab.recv(0.1))["y"] != y:
-                pass
-            return
-    raise AssertionError("it never came")
 
 
 def test_a_root_and_two_leaves_show_2000_points_exactly_once_and_in_order(zws, publish, connections):
@@ -305,6 +290,5 @@ def test_who_comes_late_or_finds_a_new_root_has_missed_nothing_that_it_could_kno
 
 
 def test_a_bad_upstream_or_republish_endpoint_is_named_in_one_line():
-    from test_demo import failure
     assert "nonsense" in failure("--upstream", "nonsense")
     assert "tcp://203.0.113.7:1" in failure("--republish", "tcp://203.0.113.7:1")

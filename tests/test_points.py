@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import ROOT, wait_until
+from conftest import program, wait_until
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -293,8 +293,7 @@ def test_the_points_of_64_labels_arrive_and_those_of_more_are_dropped_with_a_rea
 
 def with_silence(seconds):
     """zws.py with another time after which a label may lose its place."""
-    return "-c", (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import zws; assert zws.LABEL_SILENCE_SECONDS == 60\n"
-                  f"zws.LABEL_SILENCE_SECONDS = {seconds}; zws.main()")
+    return program(f"assert zws.LABEL_SILENCE_SECONDS == 60\nzws.LABEL_SILENCE_SECONDS = {seconds}")
 
 
 def history(server, count):
