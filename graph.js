@@ -385,6 +385,7 @@ function readingAt({drawn, silence}, time, reach) {
 // ---- scale: the range of y ----
 
 const ARTICLE_SCALE = {low: 0, high: 5};
+const WAVE_TOLERANCE = 1e-6;  // for the last digits of the article's sine wave
 const STEPS_OF_SPREAD = 4;  // the spread of the points is at least so many steps, so they fill two thirds of the scale
 const MOST_Y = 5e307;  // so that the difference of two is still a number
 const LEAST_Y = 1e-300;  // so that a thousandth of it is still a number
@@ -428,7 +429,7 @@ function settledScale(before, fitting, now) {
 
 // The article's sine wave is known by its formula, so that one's own numbers without a label get a scale of their own.
 function isArticlesWave(label, pairs) {
-  return label === DEFAULT_LABEL && pairs.every(([x, y]) => Math.abs(y - 2.5 * (1 + Math.sin(x / 500))) < 1e-6);
+  return label === DEFAULT_LABEL && pairs.every(([x, y]) => Math.abs(y - 2.5 * (1 + Math.sin(x / 500))) < WAVE_TOLERANCE);
 }
 
 // [y, text] of the round numbers on a scale, or of its ends where there is no room for more.
@@ -557,6 +558,8 @@ const NAME_ROOM = 13;  // or above them where the line's name stands there
 const MAX_DOTTED_POINTS = 200;  // lines of more points are drawn without dots,
 const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
 
+const FILL_OPACITY = 0.3;  // below a line; all lines of a graph share it
+
 let strips = [];
 let stripOfTimes = null;  // below many strips, so that the times are in sight when these scroll
 const allStrips = () => (stripOfTimes ? [...strips, stripOfTimes] : strips);
@@ -627,7 +630,7 @@ function drawStrip(strip, group) {
   const isDotted = group.length <= MAX_DOTTED_LINES && group.every(line => line.pairs.length <= MAX_DOTTED_POINTS);
   plot.setData(group.flatMap(line => {
     const data = breakAt(line.silence, line.pairs);
-    const fill = group.length <= MAX_DOTTED_LINES && 0.3 / group.length;
+    const fill = group.length <= MAX_DOTTED_LINES && FILL_OPACITY / group.length;
     const whole = {name: line.label, color: line.color, data, lines: {fill}, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
     return isDotted || !lone.data.length ? [whole] : [whole, lone];
@@ -982,6 +985,7 @@ function showChoices() {
 
 // ---- connection ----
 
+const DEFAULT_WS_PORT = 9999;  // as in zws.py, which names any other one in the address
 const FIRST_WAIT = SECOND / 2;  // before the page tries to connect again; then twice as long each time
 const LONGEST_WAIT = 4 * SECOND;
 
@@ -993,7 +997,7 @@ function connect() {
   retry = null;
   if (attempts) element("retry").textContent = "Trying again";
   const scheme = location.protocol.replace("http", "ws");
-  const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(address.get("ws")) || 9999}/`);
+  const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(address.get("ws")) || DEFAULT_WS_PORT}/`);
   let failed = false;
   ws.onopen = () => {
     attempts = 0;
