@@ -126,7 +126,7 @@ class ThrottledLog:
         if not self.is_scheduled:
             self.is_scheduled = True
             wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
-            gevent.spawn_later(max(0, wait), self.report)       # after a report by hand, it finds nothing to say
+            gevent.spawn_later(max(0, wait), self.report)       # which says nothing if it was called meanwhile
 
     def report(self) -> None:
         """Says what has been counted since the last report."""
@@ -190,7 +190,8 @@ def parse_point(payload: bytes) -> Point:
 
 
 def make_point(fields: dict[str, Any]) -> Point:
-    """A point of just x (if it is absent: now), y and label. Raises ValueError, with the reason, if one is wrong."""
+    """A point with x (default: now), y, and label if there is one. Raises ValueError, with the reason, if one is wrong.
+    """
     x = fields.get("x", time.time() * 1000)
     y: Any = fields.get("y")
     if not is_finite_number(x):
@@ -231,7 +232,7 @@ STDIN = 0                                   # standard input's file descriptor
 STDIN_CHUNK_BYTES = 4096
 SUBSCRIBED = b"\x01"                        # what an XPUB receives when a SUB subscribes to everything
 # "nan" and "inf" are numbers here so that they can be refused by their names.
-NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
+NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 
 def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
@@ -277,7 +278,7 @@ def stdin_producer(context: zmq.green.Context, endpoint: str) -> None:
 
 
 def publish_lines(publisher: LinePublisher) -> int:
-    """Publishes the point in each line of standard input, reports the lines without one, returns how many there were.
+    """Publishes the points in the lines of standard input, and reports lines without one; returns how many lines came.
     """
     dropped = ThrottledLog("dropped {} lines of standard input")
     number = 0
@@ -343,7 +344,7 @@ MAX_PART_BYTES = 1024 * 1024                # far above MAX_PAYLOAD_BYTES: libzm
 MAX_SUBSCRIPTION_BYTES = 64                 # enough for libzmq's own greeting, and for a node, which sends one byte
 MAX_BATCH_BYTES = 8192
 MAX_BATCH_MESSAGES = 100
-TABS_IN_A_GROUP = 50                        # few enough for their batches to stay in the processor's cache
+TABS_IN_A_GROUP = 50                        # see Relay.publish
 PARTS_IN_A_ROW = 5000                       # of a message that is too long; to read them takes some milliseconds
 MAX_LABELS = 64
 LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer gives its place to a new one
@@ -433,7 +434,7 @@ class History:
         self.all_frames_cache = None
 
     def all_frames(self) -> bytes:
-        """All frames as one. Tabs that join between two points share it: each stalled one would keep its own copy."""
+        """All frames as one. It is cached, so that tabs that join between two points and then stall hold one copy."""
         if self.all_frames_cache is None:
             frames = (frame for history in self.labels.values() for frame in history.frames)
             self.all_frames_cache = b"".join(frames)
@@ -443,12 +444,13 @@ class History:
 class Relay:
     """tcp SUB -> inproc PUB: makes each point a frame once, for all tabs, and keeps the last ones for new tabs.
 
-    Publishers connect to one SUB. Another one connects to each upstream node, and stamps are taken from there alone:
-    whoever publishes here can forge none. What goes to the tabs also goes to the nodes below, with its stamp.
+    Publishers connect to one SUB. Another one connects to each upstream node, and only what comes from there may carry
+    a stamp: from a publisher it is taken for a topic, so that nobody can forge one. What goes to the tabs also goes to
+    the nodes below, with its stamp.
 
-    The queue, a PUB with a SUB for each tab, is there for its high-water mark: it keeps the batches of a slow tab, and
-    drops what is too much. Nobody waits for it. The tabs are in this same thread, where a batch that has been sent to
-    the queue is in every SUB at once: so the relay then calls each tab to send it on.
+    Why a queue, a PUB and a SUB for each tab, within one thread? For its high-water mark: a slow tab's SUB holds some
+    batches and drops the rest. No tab waits on its SUB. A batch that is sent to the PUB is in every SUB at once, so the
+    relay just calls each tab, which takes it and sends it on.
 
     From the making of a frame until its batch is on the queue, nothing may switch to another greenlet: the frame is in
     the history already, so a tab that joined in between would get it twice. Nor may anything switch while the tabs are
@@ -489,7 +491,7 @@ class Relay:
         sub.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
         bound_connections(sub, "publishers", self.max_connections)
         sub.bind(endpoint)
-        self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with its port, where it was to be any
+        self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with the real port, if it asked for any free one
         self.inputs.append((sub, self.frame_from_publisher))
 
     def connect(self, endpoint: str) -> None:
@@ -525,7 +527,7 @@ class Relay:
             let_others_run()                # a flood of messages must not keep the hub from all else
 
     def frame_from_publisher(self, message: Message) -> Frame:
-        """The frame of a publisher's point. Raises ValueError, with the reason, if the message is none."""
+        """The frame of a publisher's point. Raises ValueError, with the reason, if the message holds no point."""
         if len(message) > MAX_PARTS:
             raise ValueError(f"more than {MAX_PARTS} parts")
         return self.take_in(parse_point(message[-1]))
@@ -564,12 +566,12 @@ class Relay:
     def publish(self, batch: Batch) -> None:
         """Puts a batch on the queue, and has each tab that is not full take the next one from its SUB and send it.
 
-        This is the hot path. First a group of tabs takes, then the group sends: the processor finds the code for each
-        of the two steps at hand, which makes a frame cheaper than one tab after the other would.
+        This is the hot path. First a group of tabs takes, then the group sends: to repeat one step keeps its code in
+        the processor's cache, and a small group keeps its batches there too. That is cheaper than tab by tab.
         """
         self.update_queue()
         self.queue.send(batch)
-        ready_tabs = [tab for tab in self.tabs if not tab.pending]      # all that are not full
+        ready_tabs = [tab for tab in self.tabs if not tab.pending]      # live or catching up
         for start in range(0, len(ready_tabs), TABS_IN_A_GROUP):
             group = ready_tabs[start:start + TABS_IN_A_GROUP]
             batches = [tab.take_batch() for tab in group]
@@ -598,7 +600,7 @@ def receive_messages(sub: zmq.Socket) -> list[Message]:
 
 
 def receive_message(sub: zmq.Socket) -> Message:
-    """The parts of a message that is there; of one that has too many parts, just one too many."""
+    """The parts of a message that waits. Of one with more than MAX_PARTS, one part more; the rest is read away."""
     parts = [sub.recv(copy=False)]
     while parts[-1].more and len(parts) <= MAX_PARTS:
         parts.append(sub.recv(copy=False))
@@ -642,7 +644,7 @@ def shut_down(descriptor: int, endpoint: bytes) -> None:
     """Ends a connection that libzmq has accepted at the endpoint, unless it is gone and its descriptor is another's."""
     with (contextlib.suppress(OSError), socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as connection):
         own_name = connection.getsockname()
-        is_path = isinstance(own_name, str)     # of an ipc:// endpoint, where there is no port to compare
+        is_path = not isinstance(own_name, tuple)       # of an ipc:// endpoint, where there is no port to compare
         if is_path or endpoint.endswith(b":%d" % own_name[1]):
             connection.shutdown(socket.SHUT_RDWR)
 
@@ -679,8 +681,9 @@ class Tab:
 
     While its socket takes all at once, a tab is *live*: the relay has it take and send each batch. When the socket is
     full, `pending` holds what it has not taken, the batches wait in the SUB, and the hub calls `send_pending` as soon
-    as the socket takes more. Then the tab is *catching up*: the hub calls `pump`, until no batch waits, and it is live
-    again. Once `closing` is set, because a close frame was sent or the connection has failed, no batch follows.
+    as the socket takes more. Then the tab is *catching up*: besides the relay, the hub calls `pump`, until no batch
+    waits, and it is live again. Whoever calls, a tab takes the oldest batch in its SUB, so the order stays. Once
+    `closing` is set, because a close frame was sent or the connection has failed, no batch follows.
     """
 
     __slots__ = ("address", "closing", "pending", "receive_batch", "relay", "send", "socket", "subscriber", "watcher",
@@ -826,7 +829,7 @@ class Tab:
             if opcode == CLOSE:
                 raise ending_in_answer_to(payload)
             if opcode == PING:
-                self.wait_until_sent()      # who pings but does not read waits
+                self.wait_until_sent()      # so that no pongs pile up for a client that does not read
                 self.write(encode_frame(PONG, payload))
             let_others_run()                # the reader's buffer may hold dozens of pings
 
@@ -961,7 +964,7 @@ class WebSocketApp:
         self.max_tabs = max_tabs
 
     def must_not_upgrade(self, handler: WebSocketHandler) -> bool:
-        """gevent-websocket's pre_start_hook: if it is true, the request goes on to `__call__` as plain HTTP.
+        """gevent-websocket's pre_start_hook: whether `__call__` gets the request as plain HTTP, without an upgrade.
 
         Besides judging the request, it takes what a tab needs: once the client has been told "101 Switching Protocols",
         it is too late to find that no file descriptor is left.
@@ -997,8 +1000,9 @@ class WebSocketApp:
         return None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
+        """Refuses a request that was not upgraded; serves the WebSocket of one that was."""
         refusal = environ["zws.refusal"]
-        if refusal:
+        if refusal:     # 426 must have the first of these headers, and 400 the second; the others may
             return answer(environ, start_response, *refusal, ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
         Tab(environ["wsgi.websocket"], environ["zws.subscriber"], self.relay).serve()
         return []
@@ -1034,7 +1038,8 @@ class StaticFiles:
         if path == "/" or (path == PAGE and self.names_other_port(query)):
             location = ("Location", self.page_with_port(query))
             return answer(environ, start_response, "302 Found", "See there.", location)
-        if path not in SERVED_PATHS or not os.path.isfile(HERE + path):
+        is_there = os.path.isfile(HERE + path)      # it was at the start; paste's own 404 names folders of this machine
+        if path not in SERVED_PATHS or not is_there:
             return answer(environ, start_response, "404 Not Found", "No such page here.")
         return self.serve_file(environ, start_response, host_name)
 
@@ -1122,9 +1127,10 @@ class FairReader(socket.SocketIO):
 
 
 class Headers(dict[str, str]):
-    """A request's headers by their names. gevent would use Python's parser for e-mail: a tenth of the work of a join.
+    """A request's headers by their names, with what gevent's handler asks of them.
 
-    This has what gevent's handler asks of headers. Raises ValueError, for status 400, if a line is none (RFC 9112 §5).
+    gevent's own, Python's parser for e-mail, would take a tenth of the time in which a tab joins. Raises ValueError,
+    which becomes status 400, if a line is not a header (RFC 9112 §5).
     """
 
     status = ""                             # gevent: an error, if any
@@ -1162,10 +1168,9 @@ class Handler(WebSocketHandler):
         super().__init__(connection, address, server, rfile)
 
     def handle_one_request(self) -> Any:
-        """The library calls this once more if the result is True; None, or an error response, ends the connection."""
+        """The library's own, within the deadline. It is called once: every response has `Connection: close`."""
         with self.deadline:
-            result = super().handle_one_request()
-            return None if result is True else result
+            return super().handle_one_request()
         return None                         # the deadline has passed: a Timeout with False ends its block silently
 
     def run_websocket(self) -> None:
@@ -1206,7 +1211,7 @@ class Server(WSGIServer):
 
 
 def report_errors_in_one_line(hub: Any) -> None:
-    """Replaces how gevent's hub reports errors. Clients that come and go are none, and no user sees a traceback."""
+    """Makes gevent's hub report an error in one line, without a traceback, and lost connections not at all."""
     out_of_descriptors = ThrottledLog("could not accept a connection {} times")
 
     def print_exception(context: object, kind: type[BaseException], error: BaseException, traceback: object) -> None:
@@ -1226,7 +1231,7 @@ MAX_TABS = 60_000
 FILES_PER_TAB = 2                           # descriptors: its socket's, and its SUB's
 SPARE_FILES = 2000                          # descriptors for all that is not a tab
 SPARE_SOCKETS = 100                         # of ZeroMQ, for all that is not a tab
-END_SECONDS = 1.0                           # so long the tabs have to answer the close
+END_SECONDS = 1.0                           # the server waits so long for its tabs to answer their close frames
 LOOPBACK = re.compile(r"127\.|::1$")
 CONSOLE_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m")    # they would take the terminal
 NOBODYS_ADDRESS = ("192.0.2.1", 9)          # for documentation (RFC 5737): nothing is ever sent there
@@ -1260,6 +1265,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.host:
         parser.error("argument --host: empty")
+    if options.send == "":
+        parser.error("argument --send: empty")
     if not 0 <= options.history <= MAX_HISTORY:
         parser.error(f"argument --history: not a number from 0 to {MAX_HISTORY}")
     given = [word.partition("=")[0] for word in arguments if word.startswith("--")]
@@ -1277,10 +1284,8 @@ def check_ports(options: argparse.Namespace) -> None:
             sys.exit(f"zws: there is no port {port}")
     if options.http_port == options.ws_port != 0:
         sys.exit(f"zws: --http-port and --ws-port are both {options.ws_port}")
-    if options.send == "":
-        sys.exit("zws: --send names no endpoint")
     for endpoint in (options.zmq, options.republish, options.send, *options.upstream):
-        port_of_endpoint = re.search(r":([0-9]+)$", endpoint or "")
+        port_of_endpoint = re.search(r"^tcp://.*:([0-9]+)$", endpoint or "")
         if port_of_endpoint and int(port_of_endpoint[1]) > MAX_PORT:
             sys.exit(f"zws: there is no port {port_of_endpoint[1]}: {endpoint}")
 
@@ -1297,14 +1302,17 @@ def raise_file_limit() -> int:
     """Raises the limit of file descriptors to what all tabs need, or as near as allowed; returns what there is."""
     wanted = MAX_TABS * FILES_PER_TAB + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        if hard != resource.RLIM_INFINITY:
-            wanted = min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    while wanted > soft:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
         except (OSError, ValueError):       # macOS has a limit of its own below an infinite one
-            return soft
-    return wanted
+            wanted //= 2
+    return soft
 
 
 @contextlib.contextmanager
@@ -1391,15 +1399,16 @@ def print_banner(options: argparse.Namespace, page: str, page_port: int, endpoin
 
 
 def open_browsers(url: str) -> None:
-    """Opens two windows at the page, from the hub's thread pool: a browser can block."""
+    """Opens two windows, to show that each gets all points; in the hub's thread pool, since a browser can block."""
     in_thread = gevent.get_hub().threadpool.apply
     new_window = 1
     with contextlib.suppress(webbrowser.Error):
         browser = webbrowser.get()
         name = os.path.basename(getattr(browser, "name", ""))
-        if name not in CONSOLE_BROWSERS and in_thread(browser.open, (url, new_window)):
-            in_thread(browser.open, (url, new_window))
-            return
+        if name not in CONSOLE_BROWSERS:
+            opened = [in_thread(browser.open, (url, new_window)) for _ in range(2)]
+            if any(opened):
+                return
     print(f"No browser window could be opened here: open {url} yourself.", flush=True)
 
 
@@ -1491,8 +1500,8 @@ def main() -> None:
     ws_server.application = WebSocketApp(relay, doors, limits.tabs)
     ws_server.pre_start_hook = ws_server.application.must_not_upgrade
 
-    # Python looks through all objects again and again as tabs come, and finds hardly any garbage. So what there is now
-    # counts no more, and it looks only after so many new objects, and through the old ones less often.
+    # As tabs come, Python's garbage collector would search all objects again and again, and find hardly any garbage.
+    # Now it leaves out those that exist already, and searches the new ones after every 20,000, older ones more rarely.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     page_server.start()

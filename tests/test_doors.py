@@ -152,7 +152,8 @@ def test_what_is_no_http_is_400_at_most_and_no_news(quiet, request_line):
 
 @pytest.mark.parametrize("headers", [
     "A: b\r\n" * 101, "A: " + "b" * 70_000, ("A: " + "b" * 6_000 + "\r\n") * 90, "Content-Length: -1",
-    "Content-Length: x", "Content-Length: 1,1", "Content-Length: " + "9" * 5000], ids=lambda headers: headers[:20])
+    "Content-Length : 1", " folded", "A: b\r\n folded", "no colon", ": no name", "A B: c", "Content-Length: x",
+    "Content-Length: 1,1", "Content-Length: " + "9" * 5000], ids=lambda headers: headers[:20])
 def test_headers_that_are_too_much_or_wrong_are_400_at_most(quiet, headers):
     for port in (quiet.http_port, quiet.ws_port):
         request = HANDSHAKE.format(port=quiet.ws_port).replace("Upgrade: ", f"{headers}\r\nUpgrade: ", 1)

@@ -466,3 +466,10 @@ def test_a_sender_opens_no_port(zws, sender):
     rows = [row.split() for name in ("tcp", "tcp6") for row in Path(f"/proc/net/{name}").read_text().splitlines()]
     listening = [row[9] for row in rows if row[3] == "0A"]
     assert inodes and not inodes.intersection(listening)
+
+
+def test_the_longest_line_is_refused_at_once():
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="no number"):
+        parse_line(b"1" * 65_000 + b"x")
+    assert time.monotonic() - start < 5      # more than a minute, where a pattern tries each split of the digits
