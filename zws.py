@@ -73,9 +73,9 @@ def has_message(receiver: zmq.Socket) -> bool:
 def wait_for_message(receiver: zmq.Socket) -> None:
     """Lets the others run until there is a message to receive.
 
-    A ZeroMQ socket has a file descriptor that becomes readable when anything happens to the socket, once, and not for
-    as long as messages wait. So one has to look first, then to wait, and to look again. zmq.green's sockets do so in
-    each call, which costs more.
+    A ZeroMQ socket has a file descriptor that becomes readable once each time that anything happens to the socket; it
+    does not stay readable while messages wait. So one has to look first, then to wait, and to look again. zmq.green's
+    sockets do so in each call, which costs more.
     """
     while not has_message(receiver):
         wait_read(receiver.get(zmq.FD))
@@ -232,7 +232,8 @@ STDIN = 0                                   # standard input's file descriptor
 STDIN_CHUNK_BYTES = 4096
 SUBSCRIBED = b"\x01"                        # what an XPUB receives when a SUB subscribes to everything
 # "nan" and "inf" are numbers here so that they can be refused by their names.
-NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
+NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)",
+                    re.ASCII | re.IGNORECASE)
 
 
 def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
@@ -265,7 +266,7 @@ class LinePublisher:
         """Sends a point as soon as there is a subscriber and room for it."""
         while has_message(self.socket) or not self.has_subscriber:
             message = self.socket.recv()    # it waits for one: somebody has subscribed, or has gone
-            self.has_subscriber = message == SUBSCRIBED     # a server's subscription; all else is its end
+            self.has_subscriber = message == SUBSCRIBED     # else the subscription has ended: the server is gone
         self.socket.send(encode_json(point).encode())
 
 
@@ -434,7 +435,7 @@ class History:
         self.all_frames_cache = None
 
     def all_frames(self) -> bytes:
-        """All frames as one. It is cached, so that tabs that join between two points and then stall hold one copy."""
+        """All frames, one behind the other. Cached: tabs that join between two points, and then stall, share one copy."""
         if self.all_frames_cache is None:
             frames = (frame for history in self.labels.values() for frame in history.frames)
             self.all_frames_cache = b"".join(frames)
@@ -489,7 +490,7 @@ class Relay:
         sub = self.new_sub()
         sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         sub.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
-        bound_connections(sub, "publishers", self.max_connections)
+        limit_connections(sub, "publishers", self.max_connections)
         sub.bind(endpoint)
         self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with the real port, if it asked for any free one
         self.inputs.append((sub, self.frame_from_publisher))
@@ -507,7 +508,7 @@ class Relay:
         self.nodes.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
         self.nodes.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
         self.nodes.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
-        bound_connections(self.nodes, "nodes", self.max_connections)
+        limit_connections(self.nodes, "nodes", self.max_connections)
         self.nodes.bind(endpoint)
 
     # The way of a point
@@ -618,8 +619,8 @@ def skip_parts(sub: zmq.Socket) -> None:
         let_others_run()
 
 
-def bound_connections(listener: zmq.Socket, what: str, max_connections: int) -> None:
-    """Bounds the connections to a ZeroMQ port, which libzmq does not: they could use up all file descriptors."""
+def limit_connections(listener: zmq.Socket, what: str, max_connections: int) -> None:
+    """Limits the connections to a ZeroMQ port, which libzmq does not: they could use up all file descriptors."""
     monitor = listener.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
     gevent.spawn(cut_off_newest, monitor, what, max_connections)
 
@@ -642,6 +643,7 @@ def cut_off_newest(monitor: zmq.Socket, what: str, max_connections: int) -> None
 
 def shut_down(descriptor: int, endpoint: bytes) -> None:
     """Ends a connection that libzmq has accepted at the endpoint, unless it is gone and its descriptor is another's."""
+    # Of whatever family it really is: getsockname and shutdown go by the descriptor, not by the AF_INET given here.
     with (contextlib.suppress(OSError), socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as connection):
         own_name = connection.getsockname()
         is_path = not isinstance(own_name, tuple)       # of an ipc:// endpoint, where there is no port to compare
@@ -710,7 +712,7 @@ class Tab:
             self.answer_frames()
         except Ending as ending:
             self.close(ending)
-            self.let_it_read_the_close()
+            self.let_client_read_the_close()
         finally:
             self.leave()
 
@@ -807,8 +809,8 @@ class Tab:
             self.closing = True
             self.write(encode_frame(CLOSE, ending.payload))
 
-    def let_it_read_the_close(self) -> None:
-        """Reads on for a little. A socket that is closed with unread bytes resets, and the close frame may be lost."""
+    def let_client_read_the_close(self) -> None:
+        """Reads on for a little: a socket that is closed with unread bytes resets, and the close frame may be lost."""
         with gevent.Timeout(LINGER_SECONDS, False), contextlib.suppress(OSError):
             self.wait_until_sent()
             self.socket.shutdown(socket.SHUT_WR)
@@ -1038,8 +1040,8 @@ class StaticFiles:
         if path == "/" or (path == PAGE and self.names_other_port(query)):
             location = ("Location", self.page_with_port(query))
             return answer(environ, start_response, "302 Found", "See there.", location)
-        is_there = os.path.isfile(HERE + path)      # it was at the start; paste's own 404 names folders of this machine
-        if path not in SERVED_PATHS or not is_there:
+        # The file was there at the start. If it is gone now, the 404 is ours: paste's own names folders of this machine.
+        if path not in SERVED_PATHS or not os.path.isfile(HERE + path):
             return answer(environ, start_response, "404 Not Found", "No such page here.")
         return self.serve_file(environ, start_response, host_name)
 
@@ -1337,7 +1339,7 @@ def explain(error: Exception) -> str:
 class Limits(NamedTuple):
     """How many tabs there can be, and how many connections to each port, so that the file descriptors suffice."""
     tabs: int
-    ws_connections: int         # more than tabs: who gets none is told so
+    ws_connections: int         # more than tabs, so that a client that gets no tab can be told so
     page_connections: int
     zmq_connections: int        # of publishers, and again of nodes
 
@@ -1437,11 +1439,11 @@ def send_lines(endpoint: str) -> None:
         publish_lines(publisher)
     watch.kill()
     publisher.socket.close()
-    everything_is_sent = gevent.get_hub().threadpool.spawn(context.term)    # it waits for that; in a thread, for Ctrl-C
-    everything_is_sent.wait(CONNECT_PATIENCE_SECONDS)
-    if not everything_is_sent.ready():
+    sending = gevent.get_hub().threadpool.spawn(context.term)   # waits until all is sent; in a thread, so that Ctrl-C works
+    sending.wait(CONNECT_PATIENCE_SECONDS)
+    if not sending.ready():
         log.warning("waiting for server %s to take the last lines", endpoint)
-    everything_is_sent.get()
+    sending.get()
 
 
 def end_on_signal(end: Callable[[int], None]) -> None:
