@@ -246,8 +246,9 @@ def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
         y = 2.5 * (1 + math.sin(x / 500))
         publisher.send_json({"x": x, "y": y})
         due += SINE_INTERVAL_SECONDS        # the next one, whatever this one took: so the clock does not drift
-        due = max(due, time.monotonic())    # but what a standstill has missed is not made up for
-        gevent.sleep(due - time.monotonic())
+        now = time.monotonic()
+        due = max(due, now)                 # but what a standstill has missed is not made up for
+        gevent.sleep(due - now)
 
 
 class LinePublisher:
@@ -435,7 +436,10 @@ class History:
         self.all_frames_cache = None
 
     def all_frames(self) -> bytes:
-        """All frames, one behind the other. Cached: tabs that join between two points, and then stall, share one copy."""
+        """All frames, one behind the other.
+
+        They are cached, so that tabs that join between two points, and then stall, share one copy.
+        """
         if self.all_frames_cache is None:
             frames = (frame for history in self.labels.values() for frame in history.frames)
             self.all_frames_cache = b"".join(frames)
@@ -1040,7 +1044,7 @@ class StaticFiles:
         if path == "/" or (path == PAGE and self.names_other_port(query)):
             location = ("Location", self.page_with_port(query))
             return answer(environ, start_response, "302 Found", "See there.", location)
-        # The file was there at the start. If it is gone now, the 404 is ours: paste's own names folders of this machine.
+        # The file was there at the start. If it is gone now, the 404 is ours, as paste's names folders of this machine.
         if path not in SERVED_PATHS or not os.path.isfile(HERE + path):
             return answer(environ, start_response, "404 Not Found", "No such page here.")
         return self.serve_file(environ, start_response, host_name)
@@ -1137,7 +1141,7 @@ class Headers(dict[str, str]):
 
     status = ""                             # gevent: an error, if any
 
-    def __init__(self, rfile: io.BufferedReader, seekable: int) -> None:
+    def __init__(self, rfile: io.BufferedReader, seekable: int) -> None:    # gevent passes both; we need only the first
         super().__init__()
         self.headers: list[str] = []        # gevent: the lines
         while line := rfile.readline().decode("latin-1").rstrip("\r\n"):
@@ -1173,7 +1177,8 @@ class Handler(WebSocketHandler):
         """The library's own, within the deadline. It is called once: every response has `Connection: close`."""
         with self.deadline:
             return super().handle_one_request()
-        return None                         # the deadline has passed: a Timeout with False ends its block silently
+        # The deadline has passed: a Timeout with False ends its block silently. On None gevent closes the connection.
+        return None
 
     def run_websocket(self) -> None:
         """The library calls this after an upgrade. The bounds are those of a request; a WebSocket lasts."""
@@ -1183,13 +1188,13 @@ class Handler(WebSocketHandler):
 
     def handle_error(self, *error: Any) -> None:
         """The library would send a response of status 500, and wait for a client that may not read it."""
-        self._log_error(*error)
+        self._log_error(*error)             # by way of the hub: see report_errors_in_one_line
         self.close_connection = True
 
     def _handle_client_error(self, error: Exception) -> Any:
-        """Makes it a ValueError, to which the library answers with status 400; for others it prints a traceback."""
-        if isinstance(error, OSError):      # the client has left within its headers
-            return None
+        """Makes any error a ValueError: the library answers that with status 400. For most it prints a traceback."""
+        if isinstance(error, OSError):      # the client has left, or FairReader has ended it
+            return None                     # gevent closes the connection without an answer
         return super()._handle_client_error(ValueError(str(error)))
 
 
@@ -1222,6 +1227,7 @@ def report_errors_in_one_line(hub: Any) -> None:
         else:
             log.error("%s: %r", context, error)
     hub.print_exception = print_exception
+    # A Timeout is the deadline of a Handler, where gevent's own code has caught it.
     hub.NOT_ERROR = (*hub.NOT_ERROR, ConnectionError, TimeoutError, gevent.Timeout)
 
 
@@ -1439,7 +1445,7 @@ def send_lines(endpoint: str) -> None:
         publish_lines(publisher)
     watch.kill()
     publisher.socket.close()
-    sending = gevent.get_hub().threadpool.spawn(context.term)   # waits until all is sent; in a thread, so that Ctrl-C works
+    sending = gevent.get_hub().threadpool.spawn(context.term)   # waits until all is sent, in a thread: Ctrl-C works
     sending.wait(CONNECT_PATIENCE_SECONDS)
     if not sending.ready():
         log.warning("waiting for server %s to take the last lines", endpoint)
