@@ -540,7 +540,7 @@ function drawFrame() {
   isDrawingAskedFor = false;
   if (start < restUntil) return askForDrawing();  // asked for before it was known how long the last drawing took
   restUntil = start + SHORTEST_REST;
-  draw();
+  if (!drag) draw();  // what is under the pointer must stay there
   setTimeout(() => {  // The browser paints first, which is most of the work.
     const work = performance.now() - start;
     restUntil = start + clamp(REST_PER_WORK * work, SHORTEST_REST, LONGEST_REST);
@@ -567,13 +567,12 @@ const ruler = document.createElement("canvas").getContext("2d");
 ruler.font = "12px system-ui, sans-serif";
 
 function draw() {
-  if (drag) return;  // what is under the pointer must stay there
   element("waiting").hidden = lines.size > 0;
   element("placeholder").hidden = !lines.size;
   if (!lines.size) return;
   const now = paused ? pausedAt : Date.now();
   const shown = [...lines.values()].filter(line => !line.hidden);
-  if (!paused) span = liveSpan(shown, now, chosenLength, datalen);
+  if (!paused && !drag) span = liveSpan(shown, now, chosenLength, datalen);
   const columns = Math.max(element("placeholder").clientWidth, 1);
   for (const line of shown) fitLine(line, columns, now);
   const groups = apart && shown.length > 1 ? shown.map(line => [line]) : [shown];
@@ -705,9 +704,10 @@ function removeStrips() {
 }
 
 function redrawAll() {
-  drag = null;
   removeStrips();
   draw();
+  if (!strips.length) drag = null;  // the last line was forgotten meanwhile
+  showSelection();
 }
 
 // After a choice the scales fit at once.

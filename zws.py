@@ -84,7 +84,7 @@ def wait_for_message(receiver: zmq.Socket) -> None:
 def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> gevent.Greenlet:
     """Connects a socket, and says in the log when the other side is not there, comes, or goes.
 
-    Returns the greenlet that does so, to be killed before the socket is closed. Raises zmq.ZMQError.
+    Returns the greenlet that watches, to be killed before the socket is closed. Raises zmq.ZMQError.
     """
     monitor = connector.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
     connector.connect(endpoint)
@@ -146,20 +146,20 @@ class ThrottledLog:
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_LABEL_CHARACTERS = 64
-DEFAULT_LABEL = "Value"                     # names the line of the points that have no label
+DEFAULT_LABEL = "Value"                     # names the graph's line of the points that have no label
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10       # opcodes of frames (RFC 6455 §5.2)
 DATA_OPCODES = (0, 1, 2)                    # continuation, text, binary
-CONTROL_OPCODES = (8, 9, 10)                # close, ping, pong
+CONTROL_OPCODES = (CLOSE, PING, PONG)
 
 Frame = bytes                               # one whole WebSocket frame, ready to send
 Batch = bytes                               # the frames that go over the queue as one message
 
 
-class Point(TypedDict, total=False):
+class Point(TypedDict, total=False):        # total=False: a key may be absent
     """A point as it goes to the tabs."""
-    x: float        # milliseconds since the epoch
+    x: float        # milliseconds since the epoch; always there, like y
     y: float
     label: str      # absent: DEFAULT_LABEL
 
@@ -214,7 +214,7 @@ def is_finite_number(value: object) -> bool:
 
 
 def is_label(value: object) -> bool:
-    """Whether the value can name a line."""
+    """Whether the value can name a line of the graph."""
     return (isinstance(value, str) and 1 <= len(value) <= MAX_LABEL_CHARACTERS
             and not HALF_CHARACTER.search(value))
 
@@ -230,7 +230,6 @@ def encode_frame(opcode: int, payload: bytes) -> Frame:
 SINE_INTERVAL_SECONDS = 0.1
 STDIN = 0                                   # standard input's file descriptor
 STDIN_CHUNK_BYTES = 4096
-SUBSCRIBED = b"\x01"                        # what an XPUB receives when a SUB subscribes to everything
 # "nan" and "inf" are numbers here so that they can be refused by their names.
 NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)",
                     re.ASCII | re.IGNORECASE)
@@ -265,9 +264,9 @@ class LinePublisher:
 
     def send(self, point: Point) -> None:
         """Sends a point as soon as there is a subscriber and room for it."""
-        while has_message(self.socket) or not self.has_subscriber:
-            message = self.socket.recv()    # it waits for one: somebody has subscribed, or has gone
-            self.has_subscriber = message == SUBSCRIBED     # else the subscription has ended: the server is gone
+        if not self.has_subscriber:
+            self.socket.recv()              # the subscription; libzmq keeps it when the server is away for a while
+            self.has_subscriber = True
         self.socket.send(encode_json(point).encode())
 
 
@@ -343,7 +342,7 @@ QUEUE_HIGH_WATER_MARK = 40                  # in batches; at the queue's PUB, an
 NODES_HIGH_WATER_MARK = 10_000              # in points; at the PUB for the nodes below
 MAX_PARTS = 8                               # of a message; the last is the point, the others may be topics
 MAX_PART_BYTES = 1024 * 1024                # far above MAX_PAYLOAD_BYTES: libzmq disconnects whoever sends more
-MAX_SUBSCRIPTION_BYTES = 64                 # enough for libzmq's own greeting, and for a node, which sends one byte
+MAX_SUBSCRIPTION_BYTES = 64                 # enough for the handshake's READY, and for a subscription to everything
 MAX_BATCH_BYTES = 8192
 MAX_BATCH_MESSAGES = 100
 TABS_IN_A_GROUP = 50                        # see Relay.publish
@@ -481,7 +480,7 @@ class Relay:
         self.queue_watcher = gevent.get_hub().loop.io(self.queue.get(zmq.FD), READABLE)
         self.queue_watcher.start(self.update_queue)
 
-    # The ways in and out. The last three raise zmq.ZMQError where the endpoint cannot be opened.
+    # The ways in and out
 
     def new_sub(self) -> zmq.Socket:
         """A SUB for everything, not connected yet. Raises zmq.ZMQError if no file descriptor or socket is left."""
@@ -490,7 +489,7 @@ class Relay:
         return sub
 
     def listen(self, endpoint: str) -> None:
-        """Opens the SUB to which publishers connect."""
+        """Opens the SUB to which publishers connect. Raises zmq.ZMQError."""
         sub = self.new_sub()
         sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         sub.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
@@ -500,14 +499,14 @@ class Relay:
         self.inputs.append((sub, self.frame_from_publisher))
 
     def connect(self, endpoint: str) -> None:
-        """Opens a SUB to an upstream node."""
+        """Opens a SUB to an upstream node. Raises zmq.ZMQError."""
         sub = self.new_sub()
         sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        connect_and_watch(sub, "upstream", endpoint)
+        connect_and_watch(sub, "upstream", endpoint)    # for good, as this SUB is never closed
         self.inputs.append((sub, self.frame_from_upstream))
 
     def republish(self, endpoint: str) -> None:
-        """Opens the PUB to which the nodes below connect."""
+        """Opens the PUB to which the nodes below connect. Raises zmq.ZMQError."""
         self.nodes = self.context.socket(zmq.PUB)
         self.nodes.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
         self.nodes.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
@@ -527,7 +526,7 @@ class Relay:
                     frames.append(make_frame(message))
                 except ValueError as error:
                     self.dropped.add(str(error))
-            if any(frames):
+            if any(frames):                 # an empty one stands for a point that has been here already
                 self.publish(b"".join(frames))
             let_others_run()                # a flood of messages must not keep the hub from all else
 
@@ -553,7 +552,7 @@ class Relay:
     def take_in(self, point: Point, stamp: bytes | None = None) -> Frame:
         """Makes the point's frame, keeps it for new tabs, and passes the point on to the nodes below.
 
-        Without a stamp the point has come in here, and gets one. Raises ValueError if its label is one too many.
+        Without a stamp the point has come in here, and gets one for them. Raises ValueError if its label is too many.
         """
         label = point.get("label", DEFAULT_LABEL)
         label_history = self.history.of(label)
@@ -605,7 +604,7 @@ def receive_messages(sub: zmq.Socket) -> list[Message]:
 
 
 def receive_message(sub: zmq.Socket) -> Message:
-    """The parts of a message that waits. Of one with more than MAX_PARTS, one part more; the rest is read away."""
+    """The parts of a message that waits: at most MAX_PARTS + 1, by which it is refused. The rest is read away."""
     parts = [sub.recv(copy=False)]
     while parts[-1].more and len(parts) <= MAX_PARTS:
         parts.append(sub.recv(copy=False))
@@ -685,11 +684,13 @@ class Ending(Exception):
 class Tab:
     """One WebSocket client: its own SUB on the queue, and the one path by which bytes go to its socket.
 
-    While its socket takes all at once, a tab is *live*: the relay has it take and send each batch. When the socket is
-    full, `pending` holds what it has not taken, the batches wait in the SUB, and the hub calls `send_pending` as soon
-    as the socket takes more. Then the tab is *catching up*: besides the relay, the hub calls `pump`, until no batch
-    waits, and it is live again. Whoever calls, a tab takes the oldest batch in its SUB, so the order stays. Once
-    `closing` is set, because a close frame was sent or the connection has failed, no batch follows.
+    A tab is in one of three states:
+    - *live*: nothing is pending, and no batch waits. The relay has it take and send each batch that is published.
+    - *full*: its socket has not taken all. The rest is in `pending`, batches wait in the SUB, and the hub calls
+      `send_pending` as soon as the socket takes more.
+    - *catching up*: nothing is pending, but batches wait in the SUB. Besides the relay, the hub calls `pump`.
+    Whoever calls, a tab takes the oldest batch in its SUB, so the order stays. Once `closing` is set (a close frame was
+    sent, the connection has failed, or the tab has left), no batch follows.
     """
 
     __slots__ = ("address", "closing", "pending", "receive_batch", "relay", "send", "socket", "subscriber", "watcher",
@@ -778,7 +779,7 @@ class Tab:
         self.send_pending()
 
     def keep(self, data: memoryview) -> None:
-        """Puts data behind what is pending. It is a view, so that tabs that are sent the same bytes share them."""
+        """Puts data behind what is pending. It is a view, so that nothing is copied, and the history is shared."""
         self.pending.append(data)
         self.watcher.start(self.send_pending)       # if it runs already, this only changes what it calls
 
@@ -933,7 +934,7 @@ class Doors:
         self.beyond_loopback = beyond_loopback
 
     def our_name(self, environ: Environ) -> str | None:
-        """The name in a request's Host header, if it is one of ours."""
+        """The name in a request's Host header, if it is one of ours. The port there proves nothing about the name."""
         match = HOST.fullmatch(environ.get("HTTP_HOST", ""))
         if not match:
             return None
@@ -973,7 +974,7 @@ class WebSocketApp:
         """gevent-websocket's pre_start_hook: whether `__call__` gets the request as plain HTTP, without an upgrade.
 
         Besides judging the request, it takes what a tab needs: once the client has been told "101 Switching Protocols",
-        it is too late to find that no file descriptor is left.
+        it is too late to find that no file descriptor or ZeroMQ socket is left.
         """
         environ = handler.environ
         environ["zws.refusal"] = self.refusal(environ)
@@ -981,7 +982,7 @@ class WebSocketApp:
             try:
                 subscriber = self.relay.new_sub()
             except zmq.ZMQError:
-                environ["zws.refusal"] = Refusal("503 Service Unavailable", "No file descriptor is left for a tab.")
+                environ["zws.refusal"] = Refusal("503 Service Unavailable", "No room is left for a tab.")
                 return True
             # The upgrade can still fail, and then `__call__` never comes. But the greenlet of this connection ends in
             # any case, and calls what is linked to it: then the SUB is closed (0: without waiting to send anything).
@@ -1008,8 +1009,11 @@ class WebSocketApp:
     def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
         """Refuses a request that was not upgraded; serves the WebSocket of one that was."""
         refusal = environ["zws.refusal"]
-        if refusal:     # 426 must have the first of these headers, and 400 the second; the others may
-            return answer(environ, start_response, *refusal, ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+        if refusal:
+            # 426 must say to what protocol to upgrade (RFC 9110 §15.5.22), and 400 which version is spoken (RFC 6455
+            # §4.4); the others may.
+            return answer(environ, start_response, *refusal, ("Connection", "Upgrade"), ("Upgrade", "websocket"),
+                          ("Sec-WebSocket-Version", "13"))
         Tab(environ["wsgi.websocket"], environ["zws.subscriber"], self.relay).serve()
         return []
 
@@ -1044,7 +1048,8 @@ class StaticFiles:
         if path == "/" or (path == PAGE and self.names_other_port(query)):
             location = ("Location", self.page_with_port(query))
             return answer(environ, start_response, "302 Found", "See there.", location)
-        # The file was there at the start. If it is gone now, the 404 is ours, as paste's names folders of this machine.
+        # The file was there in check_page_files. If it is gone now, our 404 names no folders of this machine, as
+        # paste's does.
         if path not in SERVED_PATHS or not os.path.isfile(HERE + path):
             return answer(environ, start_response, "404 Not Found", "No such page here.")
         return self.serve_file(environ, start_response, host_name)
@@ -1083,7 +1088,7 @@ def answer(environ: Environ, start_response: StartResponse, status: str, text: s
     """A response of one line of plain text."""
     body = text.encode() + b"\n"
     start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))),
-                            *COMMON_HEADERS, *headers])
+                            *headers, *COMMON_HEADERS])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
@@ -1122,7 +1127,7 @@ class FairReader(socket.SocketIO):
     has_read = False
 
     def readinto(self, buffer: Any) -> int:
-        if self.has_read:                   # the first bytes are free: most requests are no longer
+        if self.has_read:                   # not before the first read, as a short request needs no other
             let_others_run()
         self.has_read = True
         size = super().readinto(buffer) or 0
@@ -1144,11 +1149,15 @@ class Headers(dict[str, str]):
     def __init__(self, rfile: io.BufferedReader, seekable: int) -> None:    # gevent passes both; we need only the first
         super().__init__()
         self.headers: list[str] = []        # gevent: the lines
-        while line := rfile.readline().decode("latin-1").rstrip("\r\n"):
-            name, colon, value = line.partition(":")
+        while True:
+            line = rfile.readline().decode("latin-1")
+            if line in ("\r\n", "\n"):     # the end of the headers; "" would be that of a request that was cut off
+                return
+            header = line.rstrip("\r\n")
+            name, colon, value = header.partition(":")
             if not colon or not HEADER_NAME.fullmatch(name) or len(self.headers) == MAX_HEADERS:
                 raise ValueError("not a header, or too many")
-            self.headers.append(line)
+            self.headers.append(header)
             self.setdefault(name.lower(), value.strip())
 
     def getheader(self, name: str, default: str | None = None) -> str | None:
@@ -1192,7 +1201,7 @@ class Handler(WebSocketHandler):
         self.close_connection = True
 
     def _handle_client_error(self, error: Exception) -> Any:
-        """Makes any error a ValueError: the library answers that with status 400. For most it prints a traceback."""
+        """Makes any error a ValueError: the library answers that with status 400, others also with a traceback."""
         if isinstance(error, OSError):      # the client has left, or FairReader has ended it
             return None                     # gevent closes the connection without an answer
         return super()._handle_client_error(ValueError(str(error)))
@@ -1277,6 +1286,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         parser.error("argument --send: empty")
     if not 0 <= options.history <= MAX_HISTORY:
         parser.error(f"argument --history: not a number from 0 to {MAX_HISTORY}")
+    # Which options were given is seen only in the words themselves: `options` holds a default for each other one.
     given = [word.partition("=")[0] for word in arguments if word.startswith("--")]
     others = [name for name in given if name not in ("--send", "--verbose")]
     if options.send is not None and others:
@@ -1335,7 +1345,7 @@ def opening(place: str) -> Iterator[None]:
 def explain(error: Exception) -> str:
     """The system's own words for an error; str(error) would repeat the place."""
     if isinstance(error, socket.gaierror):
-        return str(error.strerror).partition(":")[0]
+        return str(error.strerror).partition(":")[0]    # gevent has appended ": " and the address
     number = getattr(error, "errno", None)
     if number is None:
         return str(error)
@@ -1421,8 +1431,7 @@ def open_browsers(url: str) -> None:
 
 
 def spawn_part(exit_status: gevent.event.AsyncResult, name: str, part: Callable[..., None], *arguments: Any) -> None:
-    """Starts a part of the server as a greenlet. If it fails, the process ends with status 1: nothing works without it.
-    """
+    """Starts a part of the server as a greenlet. If it fails, the process ends, with status 1, as it is missing."""
     def run() -> None:
         try:
             part(*arguments)
@@ -1473,7 +1482,7 @@ def main() -> None:
     logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if options.verbose else logging.INFO)
     report_errors_in_one_line(gevent.get_hub())
     if options.send is not None:
-        end_on_signal(os._exit)             # with status 0: there is no other way to end a sender whose input goes on
+        end_on_signal(os._exit)             # at once; sys.exit would wait for the thread that reads the lines
         send_lines(options.send)
         return
     check_page_files()

@@ -624,6 +624,24 @@ def test_dragging_shows_a_range_at_rest_and_points_that_come_are_not_lost(feed):
     assert len(xs(page, "a")) == 100 and lines(page)["a"][-1] == [NOW + 4000, 7]
 
 
+def test_a_drag_outlives_a_new_layout(feed):
+    feed = feed()
+    page = feed.page
+    points = feed.line("a", 100, 0.1)
+    page.mouse.move(*place(page, points[60][0]))
+    page.mouse.down()
+    page.mouse.move(*place(page, points[70][0]), steps=3)
+    width = page.locator("#placeholder").bounding_box()["width"]
+    page.set_viewport_size({"width": 700, "height": 500})
+    wait_until(lambda: page.locator("#placeholder canvas").first.bounding_box()["width"] < width / 1.1)
+    box = page.locator("#selection").bounding_box()
+    assert box["x"] == pytest.approx(place(page, points[60][0])[0], abs=1)
+    page.mouse.move(*place(page, points[80][0]), steps=3)
+    page.mouse.up()
+    assert page.inner_text("#pause") == "Resume"
+    assert axes(page)["x"] == pytest.approx([points[60][0], points[80][0]], abs=40)
+
+
 def test_a_click_is_not_a_drag(feed):
     feed = feed()
     feed.line("a")
