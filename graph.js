@@ -146,6 +146,7 @@ const LAST_DATE = 8.6e15;  // JavaScript has no date later than this or as long 
 const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
 
 const lines = new Map();
+let forgotten = [];  // labels, the last one first: other tabs may still show them, so their colors stay taken
 let received = 0;  // points
 let openedAt = 0;  // when the connection opened
 
@@ -186,6 +187,7 @@ function addLine(label) {
     entry: newEntry(label),
   };
   lines.set(label, line);
+  forgotten = forgotten.filter(one => one !== label);
   arrangeLines();
   return line;
 }
@@ -193,6 +195,7 @@ function addLine(label) {
 function forgetLine(line) {
   line.entry.whole.remove();
   lines.delete(line.label);
+  forgotten = [line.label, ...forgotten].slice(0, MAX_LINES - lines.size);
   arrangeLines();
 }
 
@@ -215,7 +218,7 @@ function keepToMaxPoints() {
 function arrangeLines() {
   const labelOrder = new Intl.Collator(undefined, {numeric: true});
   const inOrder = [...lines.values()].sort((one, two) => labelOrder.compare(one.label, two.label));
-  const colors = colorsOf([...lines.keys()]);
+  const colors = colorsOf([...lines.keys(), ...forgotten].slice(0, COLORS.length));
   lines.clear();
   inOrder.forEach((line, number) => {
     lines.set(line.label, line);
@@ -248,7 +251,6 @@ function colorsOf(labels) {
 
 const LATEST_INTERVALS = 20;  // which say what is usual now
 const FEWEST_INTERVALS = 3;  // which say what is usual at all
-const UNKNOWN_INTERVAL = MINUTE;  // for a line of a single point
 const STOPPED_INTERVALS = 10;  // a line that is silent for so many of its usual intervals has stopped,
 const STOPPED_TIME = 10 * SECOND;  // if it is silent for so long, too
 const SILENCE_INTERVALS = 5;  // a line is broken where its points are so many usual intervals apart
@@ -266,7 +268,7 @@ function latestInterval(points) {
   for (let place = Math.max(points.start + 1, points.end - LATEST_INTERVALS); place < points.end; place += 1) {
     intervals.push(Math.abs(points.xs[place] - points.xs[place - 1]));
   }
-  return intervals.length ? usualInterval(intervals) : UNKNOWN_INTERVAL;
+  return intervals.length ? usualInterval(intervals) : 0;
 }
 
 function isStopped({points, heard}, now) {
@@ -291,10 +293,11 @@ function clockError(line) {
   return newestX(line) - line.heard;
 }
 
-// The lines that say which span is live: not those that have stopped, and not those whose clock is wrong.
+// The lines that say which span is live: not those that have stopped, unless nothing but lone points has come since;
+// and not those whose clock is wrong.
 function leadingLines(lines, now) {
   const live = lines.filter(line => !isStopped(line, now));
-  const candidates = live.length ? live : lines;
+  const candidates = live.some(({points}) => points.length > 1) ? live : lines;
   const dated = candidates.filter(line => isNear(newestX(line), now));
   if (!dated.length) return candidates;  // points of 1970 that are meant: any x may be right
   const leastError = least(dated.map(line => Math.abs(clockError(line))));
@@ -314,7 +317,8 @@ function liveSpan(lines, now, length, count) {
   if (!leading.length) return {left: now - STOPPED_TIME, right: now};
   const spans = leading.map(({points}) => spanOfLast(points, count));
   const right = most(spans.map(span => span.right));
-  const left = length ? right - length : least(spans.map(span => span.left));
+  const paced = spans.filter(span => span.right > span.left);  // a point alone says nothing of how far back to go
+  const left = length ? right - length : least((paced.length ? paced : spans).map(span => span.left));
   return right - left >= SHORTEST_SPAN ? {left, right} : {left: right - SECOND / 2, right: right + SECOND / 2};
 }
 
@@ -364,12 +368,18 @@ function lonePoints(broken) {
   return broken.filter((pair, number) => pair && !broken[number - 1] && !broken[number + 1]);
 }
 
-// The lowest and the highest y of a span; null where there is none.
-function extremesOf(pairs, {left, right}) {
-  const inside = pairs.filter(([x]) => x >= left && x <= right);
-  const ys = (inside.length ? inside : pairs).map(([, y]) => y);
-  if (!ys.length) return null;
-  return {low: least(ys), high: most(ys)};
+// The lowest and the highest y of what is drawn in a span, also where a line only crosses its edge; null: nothing is.
+function extremesOf(pairs, silence, {left, right}) {
+  const ys = pairs.filter(([x]) => x >= left && x <= right).map(([, y]) => y);
+  pairs.slice(1).forEach(([x, y], number) => {
+    const [xBefore, yBefore] = pairs[number];
+    if (Math.abs(x - xBefore) > silence) return;
+    for (const edge of [left, right]) {
+      const part = (edge - xBefore) / (x - xBefore);
+      if (part > 0 && part < 1) ys.push((1 - part) * yBefore + part * y);
+    }
+  });
+  return ys.length ? {low: least(ys), high: most(ys)} : null;
 }
 
 // What the line shows at a time: the y of the nearest point, if the line is drawn there or the point is within reach.
@@ -418,7 +428,7 @@ function fittingScale(extremes) {
 
 // What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
 function settledScale(before, fitting, now) {
-  if (!before || before.isConstant) return {...fitting, fitAt: now};  // a constant's scale is a makeshift
+  if (!before || before.isConstant || before.isOutdated) return {...fitting, fitAt: now};  // a constant's is a makeshift
   const low = Math.min(before.low, fitting.low);
   const high = Math.max(before.high, fitting.high);
   const isTooWide = fitting.isConstant || fitting.high - fitting.low < WORTH_SHRINKING * (high - low);
@@ -432,32 +442,39 @@ function isArticlesWave(label, pairs) {
   return label === DEFAULT_LABEL && pairs.every(([x, y]) => Math.abs(y - 2.5 * (1 + Math.sin(x / 500))) < WAVE_TOLERANCE);
 }
 
-// [y, text] of the round numbers on a scale, or of its ends where there is no room for more.
-function valueTicks({low, high}, room) {
-  const step = 1 / roundDown(room / (high - low));  // the smallest round step of which no more than `room` fit
+// [y, text] of the round numbers on a scale, or of its ends where there is no room for two.
+function valueTicks(scale, room) {
+  const {low, high} = scale;
+  const step = 1 / roundDown(Math.max(room, 2) / (high - low));  // the smallest of which no more than `room` fit
   const first = Math.ceil(low / step);
   const last = Math.floor(high / step);
-  if (last === first) return [low, high].map(y => [y, numberText(y, (high - low) / 20)]);
+  if (room < 2 || last === first) return [low, high].map(y => [y, numberText(y, (high - low) / 20, sizeOf(scale))]);
   const numbers = Array.from({length: last - first + 1}, (_, place) => first + place);
-  return numbers.map(number => [number * step, numberText(number * step, step)]);
+  return numbers.map(number => [number * step, numberText(number * step, step, sizeOf(scale))]);
 }
 
 // ---- words for numbers and times ----
 
-const PLAIN_BELOW = 1e9;  // greater numbers, and those with more decimals than this, are written with an exponent
-const PLAIN_DECIMALS = 9;
+const PLAIN_FROM = 1e-4;  // where the greatest numbers are less than this,
+const PLAIN_BELOW = 1e9;  // or not less than this, all are written with an exponent
+const MOST_DIGITS = 15;  // that a number has
 const UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]];
 
-// A number with as many digits as it takes to tell it from others that differ by `difference`.
-function numberText(number, difference) {
-  const decimals = Math.max(0, -Math.floor(Math.log10(difference) + 1e-9));  // the log of 0.001 is not quite -3
-  if (number === 0 || decimals <= PLAIN_DECIMALS && Math.abs(number) < PLAIN_BELOW) {
-    const text = number.toFixed(Math.min(decimals, PLAIN_DECIMALS));
-    return Number(text) === 0 ? text.replace("-", "") : text;
+// A number with as many digits as it takes to tell it from others that differ by `difference`. Numbers of one scale, of
+// which `size` is the greatest, are written in the same way.
+function numberText(number, difference, size = Math.abs(number)) {
+  const isPlain = size === 0 || size >= PLAIN_FROM && size < PLAIN_BELOW;
+  if (!isPlain && Math.abs(number) < difference / 2) return "0";
+  const powerOfTen = one => Math.floor(Math.log10(one) + 1e-9);  // the log of 0.001 is not quite -3
+  if (!isPlain) {
+    const digits = powerOfTen(Math.abs(number)) - powerOfTen(difference);
+    return number.toExponential(clamp(digits, 0, MOST_DIGITS)).replace("+", "");
   }
-  const digits = Math.round(Math.log10(Math.abs(number)) - Math.log10(difference));
-  return number.toExponential(clamp(digits, 0, 15)).replace("+", "");
+  const text = number.toFixed(clamp(-powerOfTen(difference), 0, MOST_DIGITS));
+  return Number(text) === 0 ? text.replace("-", "") : text;
 }
+
+const sizeOf = ({low, high}) => Math.max(Math.abs(low), Math.abs(high));
 
 // The difference that can be read off a line: of all its decimals if they are few, or a thousandth of its scale.
 function legibleDifference({decimals, scale}) {
@@ -486,7 +503,10 @@ function dateAndClock(time) {
 function noteOn(line, now, span) {
   const x = newestX(line);
   if (isInSeconds(x, now)) return "its x is in seconds, ZWS wants milliseconds: × 1000";
-  if (isStopped(line, now)) return `stopped ${durationText(now - line.heard, Math.floor)} ago`;
+  if (isStopped(line, now)) {
+    const ago = `${durationText(now - line.heard, Math.floor)} ago`;
+    return line.points.length > 1 ? `stopped ${ago}` : ago;
+  }
   const error = clockError(line);
   const isOutside = x < span.left || x > span.right;
   if (!isOutside || Math.abs(error) < CLOCK_TOLERANCE) return "";
@@ -550,12 +570,11 @@ function drawFrame() {
 // ---- drawing: what. Strips from top to bottom, each of them a plot: one for all lines, or one for each line ----
 
 const TIME_LABEL_ROOM = 2.5;  // times as wide as a time is written, from one to the next
-const MIN_VALUE_LABELS = 2;
 const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
 const SIDE_MARGIN = 8;  // pixels beside the plots,
 const MARGIN = 6;  // and above and below them,
 const NAME_ROOM = 13;  // or above them where the line's name stands there
-const MAX_DOTTED_POINTS = 200;  // lines of more points are drawn without dots,
+const DOT_ROOM = 4;  // pixels; where points are closer, lines are drawn without dots,
 const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
 
 const FILL_OPACITY = 0.3;  // below a line; all lines of a graph share it
@@ -575,7 +594,7 @@ function draw() {
   if (!paused && !drag) span = liveSpan(shown, now, chosenLength, datalen);
   const columns = Math.max(element("placeholder").clientWidth, 1);
   for (const line of shown) fitLine(line, columns, now);
-  const groups = apart && shown.length > 1 ? shown.map(line => [line]) : [shown];
+  const groups = groupsOf(shown, now);
   if (strips.length !== groups.length) buildStrips(groups.length);
   groups.forEach((group, number) => fitStrip(strips[number], group, now));
   alignStrips();
@@ -584,11 +603,17 @@ function draw() {
   showReadings();
 }
 
+// The lines of each strip. A line that has stopped has none of its own when nothing of it is in sight any more.
+function groupsOf(shown, now) {
+  const own = apart ? shown.filter(line => line.extremes || !isStopped(line, now)) : [];
+  return own.length ? own.map(line => [line]) : [shown];
+}
+
 // What of the line is in the span, and the scale that it would have to itself.
 function fitLine(line, columns, now) {
   line.pairs = pairsThrough(line.drawn, span, columns);
   line.silence = silenceOf(line.pairs, (span.right - span.left) / columns);
-  line.extremes = extremesOf(line.pairs, span);
+  line.extremes = extremesOf(line.pairs, line.silence, span);
   if (!line.extremes) return;
   const isLookedAtCloser = paused && span !== pausedSpan;
   const isWave = !isLookedAtCloser && isArticlesWave(line.label, line.pairs);
@@ -603,10 +628,9 @@ function fitStrip(strip, group, now) {
     strip.scale = settledScale(strip.scale, fittingScale(extremes), now);
   }
   const scale = fixedScale || strip.scale;
-  const room = Math.max(strip.box.clientHeight / VALUE_LABEL_HEIGHT, MIN_VALUE_LABELS);
   strip.shownScale = scale || ARTICLE_SCALE;
-  strip.ticks = scale ? valueTicks(scale, room) : [];  // nothing is there, so no values are
-  const named = apart && group.length > 0;
+  strip.ticks = scale ? valueTicks(scale, strip.box.clientHeight / VALUE_LABEL_HEIGHT) : [];  // no values of nothing
+  const named = apart && group.length === 1;
   strip.name.textContent = named ? nameOf(group[0].label) : "";
   strip.name.style.color = named ? group[0].color : "";
 }
@@ -626,7 +650,8 @@ function drawStrip(strip, group) {
   Object.assign(plot.getYAxes()[0].options, {
     min: strip.shownScale.low, max: strip.shownScale.high, ticks: withEnds(strip.ticks),
   });
-  const isDotted = group.length <= MAX_DOTTED_LINES && group.every(line => line.pairs.length <= MAX_DOTTED_POINTS);
+  const dotTime = DOT_ROOM * length / plot.width();
+  const isDotted = group.length <= MAX_DOTTED_LINES && group.every(line => isSparse(line.pairs, dotTime));
   plot.setData(group.flatMap(line => {
     const data = breakAt(line.silence, line.pairs);
     const fill = group.length <= MAX_DOTTED_LINES && FILL_OPACITY / group.length;
@@ -637,6 +662,11 @@ function drawStrip(strip, group) {
   plot.setupGrid(true);
   plot.draw();
   strip.name.style.left = `${plot.getPlotOffset().left}px`;
+}
+
+// Whether there is room for a dot at each point.
+function isSparse(pairs, dotTime) {
+  return pairs.length < 2 || pairs.at(-1)[0] - pairs[0][0] >= (pairs.length - 1) * dotTime;
 }
 
 // How times are written, and how wide in pixels that is.
@@ -710,9 +740,10 @@ function redrawAll() {
   showSelection();
 }
 
-// After a choice the scales fit at once.
-function forgetScales() {
-  for (const one of [...lines.values(), ...strips]) one.scale = null;
+// After a choice the scales fit at once. A line out of sight keeps its own, by which its last value is written.
+function outdateScales() {
+  for (const line of lines.values()) line.scale = line.scale && {...line.scale, isOutdated: true};
+  for (const strip of strips) strip.scale = null;
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
@@ -738,7 +769,7 @@ function newEntry(label) {
     const line = lines.get(label);
     line.hidden = !line.hidden;
     toggle.setAttribute("aria-pressed", !line.hidden);
-    forgetScales();
+    outdateScales();
     draw();
   };
   forget.onclick = () => {
@@ -764,18 +795,18 @@ function showReadings() {
 }
 
 function readingText(line) {
-  if (!line.drawn.length) return "";
+  if (!line.drawn.length) return hairAt === null ? "" : "–";
   const {left, right} = span;
   const reach = REACH * (right - left) / strips[0].plot.width();
   const y = hairAt === null ? line.drawn.ys[line.drawn.end - 1] : readingAt(line, timeAt(hairAt), reach);
-  return y === null ? "–" : numberText(y, legibleDifference(line));
+  return y === null ? "–" : numberText(y, legibleDifference(line), line.scale ? sizeOf(line.scale) : Math.abs(y));
 }
 
 // The digits do not jump where each number has the room of the longest on the line's scale.
 function widestReading({scale, decimals}) {
   if (!scale) return 1;
   const difference = legibleDifference({scale, decimals});
-  return Math.max(numberText(scale.low, difference).length, numberText(scale.high, difference).length);
+  return most([scale.low, scale.high].map(y => numberText(y, difference, sizeOf(scale)).length));
 }
 
 function setText(node, text) {
@@ -915,7 +946,7 @@ function togglePause() {
 
 function showStill(range) {
   span = range;
-  forgetScales();
+  outdateScales();
   draw();
 }
 
@@ -924,6 +955,7 @@ function showStill(range) {
 element("pause").onclick = togglePause;
 
 document.addEventListener("keydown", event => {  // wherever the focus is: Enter does for the buttons
+  if (event.key === "Escape" && drag) leaveDrag();
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
   if (event.code !== "Space" || isOther) return;
   event.preventDefault();
@@ -933,7 +965,7 @@ document.addEventListener("keydown", event => {  // wherever the focus is: Enter
 element("span").onchange = () => {
   chosenLength = Number(element("span").value) * SECOND;
   writeAddress();
-  forgetScales();
+  outdateScales();
   resume();
 };
 
@@ -1037,9 +1069,13 @@ setInterval(() => {
   rates = [...rates.slice(-RATE_SECONDS), {time: performance.now(), received}];
   const [first, last] = [rates[0], rates.at(-1)];
   const rate = (last.received - first.received) / (last.time - first.time) * SECOND;
-  if (rates.length > 1 && !retry) element("rate").textContent = `${Number(rate.toFixed(rate < 10 ? 1 : 0))} points/s`;
+  if (rates.length > 1 && !retry) element("rate").textContent = rateText(Number(rate.toFixed(rate < 10 ? 1 : 0)));
   askForDrawing();  // lines may have stopped
 }, SECOND);
+
+function rateText(rate) {
+  return rate === 1 ? "1 point/s" : `${rate} points/s`;
+}
 
 showChoices();
 connect();

@@ -1291,18 +1291,20 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     others = [name for name in given if name not in ("--send", "--verbose")]
     if options.send is not None and others:
         parser.error(f"argument --send: it serves nothing, so it goes without {others[0]}")
-    check_ports(options)
+    check_places(options)
     return options
 
 
-def check_ports(options: argparse.Namespace) -> None:
-    """Ends the program where a port cannot be. ZeroMQ would take one beyond 65535 for another one, without a word."""
+def check_places(options: argparse.Namespace) -> None:
+    """Ends the program where a port or an endpoint cannot be. ZeroMQ takes a port beyond 65535 for another one."""
     for port in (options.http_port, options.ws_port):
         if not 0 <= port <= MAX_PORT:
             sys.exit(f"zws: there is no port {port}")
     if options.http_port == options.ws_port != 0:
         sys.exit(f"zws: --http-port and --ws-port are both {options.ws_port}")
     for endpoint in (options.zmq, options.republish, options.send, *options.upstream):
+        if endpoint and "://" not in endpoint:
+            sys.exit(f"zws: an endpoint is like tcp://127.0.0.1:5000, not {endpoint}")
         port_of_endpoint = re.search(r"^tcp://.*:([0-9]+)$", endpoint or "")
         if port_of_endpoint and int(port_of_endpoint[1]) > MAX_PORT:
             sys.exit(f"zws: there is no port {port_of_endpoint[1]}: {endpoint}")

@@ -324,6 +324,25 @@ def test_a_stopped_line_can_be_forgotten_and_comes_again(feed):
     assert legend(feed.page) == ["live", "old"] and xs(feed.page, "old") == [NOW]
 
 
+def test_a_point_alone_does_not_stretch_the_axis(feed):
+    feed = feed()
+    feed.send("one", [NOW, 3])
+    feed.passes(9)
+    feed.line("live", 20, 0.1)
+    assert length(feed.page) == pytest.approx(1.9)
+    assert entries(feed.page)["one"]["note"] == ""
+    feed.passes(20)
+    feed.send("two", [feed.now, 3])
+    assert axes(feed.page)["x"][1] == feed.now, "a new one is in sight at once"
+    feed.passes(30)
+    assert length(feed.page) == pytest.approx(21.9), "where nothing is live, all that there is"
+    assert {label: entry["note"] for label, entry in entries(feed.page).items()} == {
+        "one": "59 s ago", "live": "stopped 50 s ago", "two": "30 s ago"}
+    assert entries(feed.page)["one"]["forget"]
+    feed.send("one", [feed.now, 3])
+    assert axes(feed.page)["x"][1] == feed.now and entries(feed.page)["one"]["note"] == ""
+
+
 def test_a_live_line_whose_clock_is_off_says_so_and_stretches_nobodys_axis(feed):
     feed = feed()
     feed.line("right")
@@ -512,6 +531,30 @@ def test_each_entry_shows_the_last_value_in_digits_that_do_not_jump(feed):
     assert re.fullmatch(r"\d{4}", values(page)["rpm"])
 
 
+def test_the_value_of_a_hidden_line_is_written_as_before(feed):
+    feed = feed()
+    for label, size in (("huge", 3.2e9), ("tiny", 3e-6), ("usual", 21.123456)):
+        feed.line(label, value=lambda i, size=size: size * (1 + math.sin(i) / 10))
+    before = values(feed.page)
+    for label in before:
+        toggle(feed.page, label)
+        assert values(feed.page) == before
+    toggle(feed.page, "usual")
+    assert values(feed.page) == before
+
+
+def test_dots_are_drawn_only_where_there_is_room_for_them(feed):
+    feed = feed()
+    feed.line("a", 100, 0.1)
+    assert drawn(feed.page)[0]["dots"]
+    feed.page.set_viewport_size({"width": 360, "height": 640})
+    wait_until(lambda: not drawn(feed.page)[0]["dots"])
+    feed.page.select_option("#span", "3600")
+    feed.page.set_viewport_size({"width": 1600, "height": 640})
+    feed.page.evaluate("draw()")
+    assert not drawn(feed.page)[0]["dots"]
+
+
 @pytest.mark.parametrize("apart", ["", "&apart"])
 def test_the_hair_reads_every_line_at_its_time(feed, apart):
     feed = feed(apart)
@@ -633,13 +676,41 @@ def test_a_drag_outlives_a_new_layout(feed):
     page.mouse.move(*place(page, points[70][0]), steps=3)
     width = page.locator("#placeholder").bounding_box()["width"]
     page.set_viewport_size({"width": 700, "height": 500})
-    wait_until(lambda: page.locator("#placeholder canvas").first.bounding_box()["width"] < width / 1.1)
+    wait_until(lambda: page.evaluate("document.querySelector('#placeholder canvas').clientWidth") < width / 1.1)
     box = page.locator("#selection").bounding_box()
     assert box["x"] == pytest.approx(place(page, points[60][0])[0], abs=1)
     page.mouse.move(*place(page, points[80][0]), steps=3)
     page.mouse.up()
     assert page.inner_text("#pause") == "Resume"
     assert axes(page)["x"] == pytest.approx([points[60][0], points[80][0]], abs=40)
+
+
+def test_escape_takes_a_drag_back(feed):
+    feed = feed()
+    page = feed.page
+    points = feed.line("a", 100, 0.1)
+    before = axes(page)
+    page.mouse.move(*place(page, points[60][0]))
+    page.mouse.down()
+    page.mouse.move(*place(page, points[80][0]), steps=3)
+    assert page.is_visible("#selection")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#selection")
+    page.mouse.up()
+    assert page.inner_text("#pause") == "Pause" and axes(page) == before
+
+
+def test_a_line_that_crosses_the_range_is_fitted_as_it_is_drawn_there(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("fast", 200, 0.1)
+    slow = feed.line("slow", 20, 1, value=lambda i: 20 + i / 10)
+    page.click("#apart")
+    drag(page, slow[10][0] - 400, slow[10][0] + 400)        # one point of the slow line is there, and none
+    assert axes(page, 1)["y"] == pytest.approx([20.96, 21.04], abs=0.021)
+    drag(page, slow[10][0] + 100, slow[10][0] + 300)
+    low, high = axes(page, 1)["y"]
+    assert 21 < low < 21.02 and 21.02 < high < 21.04, "the line neither lies flat nor leaves its strip"
 
 
 def test_a_click_is_not_a_drag(feed):
@@ -717,6 +788,21 @@ def test_apart_each_line_has_a_strip_with_its_own_scale_and_the_same_times(feed)
     page.get_by_role("button", name="Apart").click()
     assert page.locator(".strip").count() == 1 and sorted(lines(page)) == ["leak", "volt"]
     assert axes(page)["y"][1] >= 232 and axes(page)["y"][0] <= 0.002
+
+
+def test_strips_of_any_height_have_at_least_two_values_and_a_stopped_line_has_none_in_the_end(feed):
+    feed = feed("&apart")
+    page = feed.page
+    for count in range(2, 13):
+        feed.line(f"l{count:02}", 100, 0.1, value=lambda i: -24 + 38 * i / 99)
+        feed.line("flat", 100, 0.1, value=lambda i: 21.5)
+        for strip in range(count):
+            assert len(set(axes(page, strip)["values"])) >= 2, (count, strip)
+    for seconds in range(1, 12):
+        feed.passes(1)
+        if seconds < 11:
+            feed.line("flat", 10, 0.1, value=lambda i: 21.5)
+    assert page.locator(".strip:not(.time)").count() == 1 and list(lines(page)) == ["flat"]
 
 
 def test_many_strips_scroll_and_none_is_less_than_60_pixels_high(feed):
@@ -823,6 +909,19 @@ def test_64_labels_have_64_colours_whatever_the_order_in_which_they_come(feed):
     assert sorted(colors.values()) == sorted(TEN), "the best ten for the first ten"
 
 
+def test_a_forgotten_line_leaves_the_others_their_colours(feed):
+    feed = feed()
+    labels = [f"line {number}" for number in range(12)]
+    for label in labels:
+        feed.line(label, ago=20 if label == "line 0" else 0)
+    before = {label: entry["color"] for label, entry in entries(feed.page).items()}
+    feed.page.click(".forget:visible")
+    after = {label: entry["color"] for label, entry in entries(feed.page).items()}
+    assert after == {label: before[label] for label in labels[1:]}
+    feed.line("line 0")
+    assert {label: entry["color"] for label, entry in entries(feed.page).items()} == before
+
+
 def test_two_tabs_agree_on_colours_though_their_points_came_in_another_order(feed):
     one, two = feed(), feed()
     for label in ("a", "k", "u", "temperature"):
@@ -842,6 +941,22 @@ def test_numbers_are_written_with_the_digits_that_matter(feed):
             (1.5e-12, 1e-13, "1.5e-12"), (123456.789, 0.01, "123456.79"), (-1e300, 1e298, "-1.00e300"),
             (0.3, 0.1, "0.3")):
         assert page.evaluate("([number, difference]) => numberText(number, difference)", [number, difference]) == text
+
+
+@pytest.mark.parametrize("low,high", [
+    (0, 3.2e9), (0, 3.5e9), (-2e9, 5e8), (1e9, 1.000001e9), (0, 3e-10), (-4e-10, 2e-10), (3e-6, 3.2e-6), (0, 5e-5),
+    (9.99e8, 1.01e9), (0, 0.00012), (1000, 1000.0001), (-0.3, 0.3), (0, 1e300), (2.5e5, 7e8)])
+def test_the_values_of_an_axis_are_true_and_written_alike(feed, low, high):
+    feed = feed()
+    feed.line("a", value=lambda i: low + (high - low) * i / 99)
+    texts = axes(feed.page)["values"]
+    numbers = [float(text) for text in texts]
+    steps = [two - one for one, two in pairwise(sorted(numbers))]
+    assert len(numbers) >= 2 and steps == pytest.approx([steps[0]] * len(steps), rel=0.01), texts
+    assert len({"e" in text for text in texts if text != "0"}) == 1, texts
+    page_low, page_high = axes(feed.page)["y"]
+    assert min(numbers) == pytest.approx(page_low, abs=steps[0]) and max(numbers) <= page_high * (1 + 1e-9) + 1e-12
+    assert ("e" in values(feed.page)["a"]) == ("e" in max(texts, key=len)), (values(feed.page), texts)
 
 
 def test_durations_are_written_in_their_greatest_unit(feed):

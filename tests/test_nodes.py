@@ -291,4 +291,5 @@ def test_who_comes_late_or_finds_a_new_root_has_missed_nothing_that_it_could_kno
 
 def test_a_bad_upstream_or_republish_endpoint_is_named_in_one_line():
     assert "nonsense" in failure("--upstream", "nonsense")
+    assert "tcp://" in failure("--upstream", "5361"), "it says what one looks like"
     assert "tcp://203.0.113.7:1" in failure("--republish", "tcp://203.0.113.7:1")
