@@ -66,8 +66,11 @@ def let_others_run() -> None:
 
 
 def has_message(receiver: zmq.Socket) -> bool:
-    """Whether there is a message to receive at once."""
-    return bool(int(receiver.get(zmq.EVENTS)) & zmq.POLLIN)
+    """Whether there is a message to receive at once.
+
+    This is zmq.Socket's own `get`: that of zmq.green looks a second time, and one could miss what comes in between.
+    """
+    return bool(int(zmq.Socket.get(receiver, zmq.EVENTS)) & zmq.POLLIN)
 
 
 def wait_for_message(receiver: zmq.Socket) -> None:
@@ -230,7 +233,7 @@ def encode_frame(opcode: int, payload: bytes) -> Frame:
 SINE_INTERVAL_SECONDS = 0.1
 STDIN = 0                                   # standard input's file descriptor
 STDIN_CHUNK_BYTES = 4096
-# "nan" and "inf" are numbers here so that they can be refused by their names.
+# "nan" and "inf" are numbers here, so that parse_line can say "nan is not a finite number", not "no number".
 NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)",
                     re.ASCII | re.IGNORECASE)
 
@@ -400,7 +403,7 @@ class LabelHistory:
     def __init__(self, max_frames: int) -> None:
         self.frames: collections.deque[Frame] = collections.deque(maxlen=max_frames)
         self.heard_at = time.monotonic()    # in seconds
-        self.told_about_seconds = False
+        self.told_about_seconds = False     # whether the log has said that its x is in seconds
 
 
 class History:
@@ -448,9 +451,9 @@ class History:
 class Relay:
     """tcp SUB -> inproc PUB: makes each point a frame once, for all tabs, and keeps the last ones for new tabs.
 
-    Publishers connect to one SUB. Another one connects to each upstream node, and only what comes from there may carry
-    a stamp: from a publisher it is taken for a topic, so that nobody can forge one. What goes to the tabs also goes to
-    the nodes below, with its stamp.
+    Publishers connect to one SUB. For each upstream node there is one more, which connects to it. Only what comes from
+    there may carry a stamp: from a publisher it is taken for a topic, so that nobody can forge one. What goes to the
+    tabs also goes to the nodes below, with its stamp.
 
     Why a queue, a PUB and a SUB for each tab, within one thread? For its high-water mark: a slow tab's SUB holds some
     batches and drops the rest. No tab waits on its SUB. A batch that is sent to the PUB is in every SUB at once, so the
@@ -575,7 +578,7 @@ class Relay:
         """
         self.update_queue()
         self.queue.send(batch)
-        ready_tabs = [tab for tab in self.tabs if not tab.pending]      # live or catching up
+        ready_tabs = [tab for tab in self.tabs if not tab.pending]      # live or catching up: see Tab
         for start in range(0, len(ready_tabs), TABS_IN_A_GROUP):
             group = ready_tabs[start:start + TABS_IN_A_GROUP]
             batches = [tab.take_batch() for tab in group]
@@ -688,7 +691,7 @@ class Tab:
     - *live*: nothing is pending, and no batch waits. The relay has it take and send each batch that is published.
     - *full*: its socket has not taken all. The rest is in `pending`, batches wait in the SUB, and the hub calls
       `send_pending` as soon as the socket takes more.
-    - *catching up*: nothing is pending, but batches wait in the SUB. Besides the relay, the hub calls `pump`.
+    - *catching up*: nothing is pending, but batches may wait in the SUB. Besides the relay, the hub calls `pump`.
     Whoever calls, a tab takes the oldest batch in its SUB, so the order stays. Once `closing` is set (a close frame was
     sent, the connection has failed, or the tab has left), no batch follows.
     """
@@ -883,7 +886,7 @@ def ending_in_answer_to(payload: bytes) -> Ending:
     if not payload:
         return Ending()
     code = int.from_bytes(payload[:2], "big")
-    if code not in CLOSE_CODES:             # also of a payload of one byte
+    if code not in CLOSE_CODES:             # a payload of one byte ends here as well: it is less than 256
         return Ending(PROTOCOL_ERROR, "bad close code")
     try:
         payload[2:].decode()
@@ -902,7 +905,7 @@ COMMON_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no
                   ("X-Frame-Options", "DENY"), ("Cache-Control", "no-cache"), ("Connection", "close")]
 HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
 ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
-SCHEME_PORTS = {"http": 80, "https": 443}
+SCHEME_PORTS = {"http": 80, "https": 443}   # https: behind a proxy that speaks TLS on the port of our page
 # The view, as graph.js keeps it in the page's address. A redirect keeps these parameters only.
 VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|apart(=1?)?", re.IGNORECASE)
 WEBSOCKET_KEY = re.compile("[A-Za-z0-9+/]{22}==")   # 16 bytes in base64 (RFC 6455 §4.1)
@@ -1048,8 +1051,7 @@ class StaticFiles:
         if path == "/" or (path == PAGE and self.names_other_port(query)):
             location = ("Location", self.page_with_port(query))
             return answer(environ, start_response, "302 Found", "See there.", location)
-        # The file was there in check_page_files. If it is gone now, our 404 names no folders of this machine, as
-        # paste's does.
+        # The file was there in check_page_files. If it is gone now: paste's 404 would name folders of this machine.
         if path not in SERVED_PATHS or not os.path.isfile(HERE + path):
             return answer(environ, start_response, "404 Not Found", "No such page here.")
         return self.serve_file(environ, start_response, host_name)
@@ -1319,7 +1321,7 @@ def check_page_files() -> None:
 
 
 def raise_file_limit() -> int:
-    """Raises the limit of file descriptors to what all tabs need, or as near as allowed; returns what there is."""
+    """Raises the limit of file descriptors to what all tabs need, or to what is allowed. Returns how many there are."""
     wanted = MAX_TABS * FILES_PER_TAB + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -1471,10 +1473,10 @@ def end_on_signal(end: Callable[[int], None]) -> None:
 
 def close_tabs(relay: Relay) -> None:
     """Tells every tab that the server ends, and waits a little until they have answered."""
-    for tab in relay.tabs:
-        tab.close(Ending(GOING_AWAY, "server stopped"))
     with gevent.Timeout(END_SECONDS, False):
         while relay.tabs:
+            for tab in relay.tabs:          # again and again, as one may join meanwhile; none is told twice
+                tab.close(Ending(GOING_AWAY, "server stopped"))
             gevent.sleep(0.02)
 
 
