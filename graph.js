@@ -83,13 +83,16 @@ class Points {
   placesIn({left, right}) {
     if (this.inOrder) return {from: this.firstPlace(x => x >= left), to: this.firstPlace(x => x > right)};
     let from = this.end;
-    let to = this.end;
+    let to = this.start;
+    let behind = this.end;  // the place of a point behind the span, if the one before it is ahead of the span
     for (let place = this.start; place < this.end; place += 1) {
-      if (this.xs[place] < left || this.xs[place] > right) continue;
+      const x = this.xs[place];
+      if (x > right && place > this.start && this.xs[place - 1] < left) behind = place;
+      if (x < left || x > right) continue;
       from = Math.min(from, place);
       to = place + 1;
     }
-    return {from, to};
+    return from < to ? {from, to} : {from: behind, to: behind};
   }
 
   // The same, with the neighbour on either side, so that the line goes on to the edges of the graph.
@@ -146,12 +149,13 @@ const LAST_DATE = 8.6e15;  // JavaScript has no date later than this or as long 
 const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
 
 const lines = new Map();
-let forgotten = [];  // labels, the last one first: other tabs may still show them, so their colors stay taken
+const forgotten = new Map();  // label -> newest x; other tabs may still show them, so their colors stay taken
 let received = 0;  // points
 let openedAt = 0;  // when the connection opened
 
 function addPoint({x, y, label = DEFAULT_LABEL}) {
   if (Math.abs(x) > LAST_DATE) return;
+  if (mayBeHistory(Date.now()) && x <= forgotten.get(label)) return;  // the history after a new connection
   const line = lines.get(label) || addLine(label);
   if (line.comesAgain) line.points.dropFrom(x, y);
   line.comesAgain = false;
@@ -166,8 +170,11 @@ function addPoint({x, y, label = DEFAULT_LABEL}) {
 
 // A point of the history was sent when it says. Any other has just been sent, whatever its clock says.
 function timeOfSending(x, now) {
-  const mayBeHistory = now - openedAt < HISTORY_TIME;
-  return mayBeHistory && isNear(x, now) ? Math.min(x, now) : now;
+  return mayBeHistory(now) && isNear(x, now) ? Math.min(x, now) : now;
+}
+
+function mayBeHistory(now) {
+  return now - openedAt < HISTORY_TIME;
 }
 
 function addLine(label) {
@@ -178,6 +185,7 @@ function addLine(label) {
     points,
     drawn: paused ? new Points() : points,  // what there is to be seen of it: while paused, a copy from then
     hidden: false,
+    lastBeforePause: null,  // the y of its last point then
     heard: -Infinity,  // when its last point was sent
     arrival: 0,  // the number of its last point among all that were received
     comesAgain: false,  // from the start of the history, after a new connection
@@ -187,7 +195,7 @@ function addLine(label) {
     entry: newEntry(label),
   };
   lines.set(label, line);
-  forgotten = forgotten.filter(one => one !== label);
+  forgotten.delete(label);
   arrangeLines();
   return line;
 }
@@ -195,7 +203,7 @@ function addLine(label) {
 function forgetLine(line) {
   line.entry.whole.remove();
   lines.delete(line.label);
-  forgotten = [line.label, ...forgotten].slice(0, MAX_LINES - lines.size);
+  forgotten.set(line.label, newestX(line));
   arrangeLines();
 }
 
@@ -216,9 +224,10 @@ function keepToMaxPoints() {
 
 // Keeps the lines in the order of their labels, and colored.
 function arrangeLines() {
+  while (lines.size + forgotten.size > MAX_LINES) forgotten.delete(forgotten.keys().next().value);  // the oldest
   const labelOrder = new Intl.Collator(undefined, {numeric: true});
   const inOrder = [...lines.values()].sort((one, two) => labelOrder.compare(one.label, two.label));
-  const colors = colorsOf([...lines.keys(), ...forgotten].slice(0, COLORS.length));
+  const colors = colorsOf([...lines.keys(), ...forgotten.keys()]);
   lines.clear();
   inOrder.forEach((line, number) => {
     lines.set(line.label, line);
@@ -295,9 +304,9 @@ function clockError(line) {
 
 // The lines that say which span is live: not those that have stopped, unless nothing but lone points has come since;
 // and not those whose clock is wrong.
-function leadingLines(lines, now) {
-  const live = lines.filter(line => !isStopped(line, now));
-  const candidates = live.some(({points}) => points.length > 1) ? live : lines;
+function leadingLines(shown, now) {
+  const live = shown.filter(line => !isStopped(line, now));
+  const candidates = live.some(({points}) => points.length > 1) ? live : shown;
   const dated = candidates.filter(line => isNear(newestX(line), now));
   if (!dated.length) return candidates;  // points of 1970 that are meant: any x may be right
   const leastError = least(dated.map(line => Math.abs(clockError(line))));
@@ -312,8 +321,8 @@ function spanOfLast(points, count) {
 }
 
 // The span ends at the newest point. It has a chosen length or, without that, holds the last points of the slowest line.
-function liveSpan(lines, now, length, count) {
-  const leading = leadingLines(lines, now);
+function liveSpan(shown, now, length, count) {
+  const leading = leadingLines(shown, now);
   if (!leading.length) return {left: now - STOPPED_TIME, right: now};
   const spans = leading.map(({points}) => spanOfLast(points, count));
   const right = most(spans.map(span => span.right));
@@ -329,16 +338,17 @@ function pairsThrough(points, span, columns) {
   const pair = place => [points.xs[place], points.ys[place]];
   if (to - from <= 2 * columns) return Array.from({length: to - from}, (_, number) => pair(from + number));
   const width = (span.right - span.left) / columns;
-  const first = Math.floor(span.left / width) - 1;  // one column on either side is for the neighbours of the span
-  const lowest = new Int32Array(columns + 3).fill(-1);  // the place of each column's lowest point
-  const highest = new Int32Array(columns + 3).fill(-1);
+  const first = Math.floor(span.left / width) - 1;
+  const count = columns + 3;  // one on either side for the neighbours of the span, which may begin within a column
+  const lowest = new Int32Array(count).fill(-1);  // the place of each column's lowest point
+  const highest = new Int32Array(count).fill(-1);
   for (let place = from; place < to; place += 1) {
-    const column = clamp(Math.floor(points.xs[place] / width) - first, 0, columns + 2);
+    const column = clamp(Math.floor(points.xs[place] / width) - first, 0, count - 1);
     if (lowest[column] < 0 || points.ys[place] < points.ys[lowest[column]]) lowest[column] = place;
     if (highest[column] < 0 || points.ys[place] > points.ys[highest[column]]) highest[column] = place;
   }
   const pairs = [];
-  for (let column = 0; column < columns + 3; column += 1) {
+  for (let column = 0; column < count; column += 1) {
     if (lowest[column] < 0) continue;
     pairs.push(pair(Math.min(lowest[column], highest[column])));
     if (lowest[column] !== highest[column]) pairs.push(pair(Math.max(lowest[column], highest[column])));
@@ -353,7 +363,7 @@ function silenceOf(pairs, pixelTime) {
   return Math.max(SILENCE_INTERVALS * usualInterval(intervals), SILENCE_PIXELS * pixelTime);
 }
 
-// A null between two points breaks the line, for Flot.
+// A null between two points breaks the line, for Flot. Where x goes back it is drawn as it came.
 function breakAt(silence, pairs) {
   const broken = [];
   pairs.forEach((pair, number) => {
@@ -445,7 +455,7 @@ function isArticlesWave(label, pairs) {
 // [y, text] of the round numbers on a scale, or of its ends where there is no room for two.
 function valueTicks(scale, room) {
   const {low, high} = scale;
-  const step = 1 / roundDown(Math.max(room, 2) / (high - low));  // the smallest of which no more than `room` fit
+  const step = 1 / roundDown(room / (high - low));  // the smallest round step of which no more than `room` fit
   const first = Math.ceil(low / step);
   const last = Math.floor(high / step);
   if (room < 2 || last === first) return [low, high].map(y => [y, numberText(y, (high - low) / 20, sizeOf(scale))]);
@@ -485,9 +495,9 @@ function legibleDifference({decimals, scale}) {
   return scale.isConstant ? received : Math.max(received, legible);
 }
 
-// A duration in its greatest unit. 59.9 minutes are taken for an hour.
+// A duration in its greatest unit. What three digits would round to an hour is one.
 function durationText(duration, round) {
-  const [size, unit] = UNITS.find(([size]) => duration >= 0.99 * size) || UNITS.at(-1);
+  const [size, unit] = UNITS.find(([size]) => duration >= 0.9995 * size) || UNITS.at(-1);
   return `${round(duration / size)} ${unit}`;
 }
 
@@ -504,7 +514,7 @@ function noteOn(line, now, span) {
   const x = newestX(line);
   if (isInSeconds(x, now)) return "its x is in seconds, ZWS wants milliseconds: × 1000";
   if (isStopped(line, now)) {
-    const ago = `${durationText(now - line.heard, Math.floor)} ago`;
+    const ago = `${durationText(now - line.heard, number => Math.floor(number) || 1)} ago`;
     return line.points.length > 1 ? `stopped ${ago}` : ago;
   }
   const error = clockError(line);
@@ -580,22 +590,23 @@ const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
 const FILL_OPACITY = 0.3;  // below a line; all lines of a graph share it
 
 let strips = [];
+let pixelRatio = devicePixelRatio;  // with which they were made; another screen may have another
 let stripOfTimes = null;  // below many strips, so that the times are in sight when these scroll
 const allStrips = () => (stripOfTimes ? [...strips, stripOfTimes] : strips);
 const ruler = document.createElement("canvas").getContext("2d");
 ruler.font = "12px system-ui, sans-serif";
 
-function draw() {
+function draw(isNewLayout = false) {
   element("waiting").hidden = lines.size > 0;
   element("placeholder").hidden = !lines.size;
-  if (!lines.size) return;
+  if (!lines.size) return clearGraph();
   const now = paused ? pausedAt : Date.now();
   const shown = [...lines.values()].filter(line => !line.hidden);
   if (!paused && !drag) span = liveSpan(shown, now, chosenLength, datalen);
   const columns = Math.max(element("placeholder").clientWidth, 1);
   for (const line of shown) fitLine(line, columns, now);
   const groups = groupsOf(shown, now);
-  if (strips.length !== groups.length) buildStrips(groups.length);
+  if (isNewLayout || strips.length !== groups.length || pixelRatio !== devicePixelRatio) buildStrips(groups.length);
   groups.forEach((group, number) => fitStrip(strips[number], group, now));
   alignStrips();
   strips.forEach((strip, number) => drawStrip(strip, groups[number]));
@@ -605,7 +616,7 @@ function draw() {
 
 // The lines of each strip. A line that has stopped has none of its own when nothing of it is in sight any more.
 function groupsOf(shown, now) {
-  const own = apart ? shown.filter(line => line.extremes || !isStopped(line, now)) : [];
+  const own = apart ? shown.filter(line => line.extremes || line.drawn.length && !isStopped(line, now)) : [];
   return own.length ? own.map(line => [line]) : [shown];
 }
 
@@ -689,13 +700,14 @@ function isInSight({box}) {
 }
 
 function timeTicks(axis) {
-  const most = element("placeholder").clientWidth / (TIME_LABEL_ROOM * axis.options.labelWidth);
-  axis.delta = (axis.max - axis.min) / most;
+  const count = element("placeholder").clientWidth / (TIME_LABEL_ROOM * axis.options.labelWidth);
+  axis.delta = (axis.max - axis.min) / count;
   return withEnds(axis.tickGenerator(axis));
 }
 
 function buildStrips(count) {
   removeStrips();
+  pixelRatio = devicePixelRatio;
   const isMany = count > 1;
   const timeOptions = isMany ? {showTickLabels: "none", showTicks: false} : {};
   const margins = {top: apart ? NAME_ROOM : MARGIN, bottom: isMany ? 0 : MARGIN};
@@ -733,10 +745,16 @@ function removeStrips() {
   element("placeholder").replaceChildren();
 }
 
-function redrawAll() {
+function clearGraph() {
   removeStrips();
-  draw();
-  if (!strips.length) drag = null;  // the last line was forgotten meanwhile
+  hairAt = null;
+  drag = null;
+  placeHair();
+  showSelection();
+}
+
+function redrawAll() {
+  draw(true);
   showSelection();
 }
 
@@ -785,9 +803,10 @@ function showReadings() {
   const now = Date.now();
   for (const line of lines.values()) {
     const {whole, value, note, forget} = line.entry;
-    const stopped = isStopped(line, now);
     setText(value, readingText(line));
     value.style.minWidth = `${widestReading(line)}ch`;
+    if (paused) continue;  // what is said of the lines rests, like the picture
+    const stopped = isStopped(line, now);
     setText(note, noteOn(line, now, span));
     whole.classList.toggle("stopped", stopped);
     forget.hidden = !stopped;
@@ -795,10 +814,9 @@ function showReadings() {
 }
 
 function readingText(line) {
-  if (!line.drawn.length) return hairAt === null ? "" : "–";
-  const {left, right} = span;
-  const reach = REACH * (right - left) / strips[0].plot.width();
-  const y = hairAt === null ? line.drawn.ys[line.drawn.end - 1] : readingAt(line, timeAt(hairAt), reach);
+  const reach = REACH * (span.right - span.left) / strips[0].plot.width();
+  const last = paused ? line.lastBeforePause : line.points.ys[line.points.end - 1];
+  const y = hairAt === null ? last : readingAt(line, timeAt(hairAt), reach);
   return y === null ? "–" : numberText(y, legibleDifference(line), line.scale ? sizeOf(line.scale) : Math.abs(y));
 }
 
@@ -835,7 +853,13 @@ function partAt(pageX) {
 
 function moveHair(part) {
   hairAt = part;
+  if (part === null) describeHair(100, "now");
   if (strips.length) showReadings();
+}
+
+function describeHair(percent, text) {
+  element("placeholder").setAttribute("aria-valuenow", percent);
+  element("placeholder").setAttribute("aria-valuetext", text);
 }
 
 const HAIR_STEP = 0.01;
@@ -852,13 +876,16 @@ element("placeholder").onkeydown = event => {
   event.preventDefault();
   moveHair(KEYS[event.key](hairAt === null ? 1 : hairAt));
   if (hairAt === null) return;
-  const readings = [...lines.values()].filter(line => !line.hidden).map(line => `${line.label} ${readingText(line)}`);
-  element("placeholder").setAttribute("aria-valuenow", Math.round(100 * hairAt));
-  element("placeholder").setAttribute("aria-valuetext", `${dateAndClock(timeAt(hairAt))[1]}: ${readings.join(", ")}`);
+  const shown = [...lines.values()].filter(line => !line.hidden);
+  const readings = shown.map(line => `${nameOf(line.label)} ${readingText(line)}`);
+  describeHair(Math.round(100 * hairAt), `${dateAndClock(timeAt(hairAt))[1]}: ${readings.join(", ")}`);
 };
 
 element("placeholder").onblur = () => moveHair(null);
 element("placeholder").onscroll = askForDrawing;
+document.addEventListener("pointerdown", event => {  // a finger does not leave the graph as a mouse does
+  if (!element("graph").contains(event.target)) moveHair(null);
+});
 
 // ---- looking closer: a range is dragged over, with mouse or finger ----
 
@@ -867,6 +894,7 @@ const SHORTEST_DRAG = 5;  // pixels; less is a click
 let drag = null;  // {from, to}: parts of the span
 
 element("placeholder").onpointerdown = event => {
+  if (!event.isPrimary) return leaveDrag();  // a second finger
   const isOnScrollBar = event.target === element("placeholder") && event.offsetX >= event.target.clientWidth;
   if (event.button !== 0 || isOnScrollBar || !strips.length) return;
   const part = partAt(event.pageX);
@@ -890,7 +918,7 @@ element("placeholder").onpointerup = () => {
   showStill({left: range.left, right: range.right});
 };
 
-element("placeholder").onpointercancel = leaveDrag;
+element("placeholder").onlostpointercapture = leaveDrag;
 
 element("placeholder").onpointerleave = event => {
   if (event.pointerType === "mouse") moveHair(null);
@@ -928,7 +956,10 @@ function pause() {
   paused = true;
   pausedAt = Date.now();
   pausedSpan = span;
-  for (const line of lines.values()) line.drawn = line.points.copy(line.points.placesThrough(span));
+  for (const line of lines.values()) {
+    line.drawn = line.points.copy(line.points.placesThrough(span));
+    line.lastBeforePause = line.points.ys[line.points.end - 1];
+  }
   element("pause").textContent = "Resume";
 }
 
@@ -954,7 +985,7 @@ function showStill(range) {
 
 element("pause").onclick = togglePause;
 
-document.addEventListener("keydown", event => {  // wherever the focus is: Enter does for the buttons
+document.addEventListener("keydown", event => {  // wherever the focus is: buttons are pressed by Enter
   if (event.key === "Escape" && drag) leaveDrag();
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
   if (event.code !== "Space" || isOther) return;
@@ -987,9 +1018,9 @@ element("save").onclick = () => {
 };
 
 // As RFC 4180 has it.
-function csvOf(lines, {left, right}) {
+function csvOf(shown, {left, right}) {
   const rows = ["time_ms,label,y"];
-  for (const {label, drawn} of lines) {
+  for (const {label, drawn} of shown) {
     const field = /[",\r\n]/.test(label) ? `"${label.replaceAll('"', '""')}"` : label;
     const {from, to} = drawn.placesIn({left, right});
     for (let place = from; place < to; place += 1) {
@@ -1023,6 +1054,7 @@ const LONGEST_WAIT = 4 * SECOND;
 
 let attempts = 0;  // to connect again, so far
 let retry = null;  // the timer of the next one
+let isOpen = false;
 
 function connect() {
   clearTimeout(retry);
@@ -1033,6 +1065,7 @@ function connect() {
   let failed = false;
   ws.onopen = () => {
     attempts = 0;
+    isOpen = true;
     openedAt = Date.now();
     for (const line of lines.values()) line.comesAgain = true;
     showStatus("Connected");
@@ -1045,6 +1078,7 @@ function connect() {
     const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
     const spread = wait * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
     attempts += 1;
+    isOpen = false;
     retry = setTimeout(connect, spread);
     showStatus(failed ? "Error" : "Closed", `Next try in ${(spread / SECOND).toFixed(1)} s`);
   };
@@ -1069,7 +1103,7 @@ setInterval(() => {
   rates = [...rates.slice(-RATE_SECONDS), {time: performance.now(), received}];
   const [first, last] = [rates[0], rates.at(-1)];
   const rate = (last.received - first.received) / (last.time - first.time) * SECOND;
-  if (rates.length > 1 && !retry) element("rate").textContent = rateText(Number(rate.toFixed(rate < 10 ? 1 : 0)));
+  if (rates.length > 1 && isOpen) element("rate").textContent = rateText(Number(rate.toFixed(rate < 10 ? 1 : 0)));
   askForDrawing();  // lines may have stopped
 }, SECOND);
 

@@ -343,6 +343,21 @@ def test_a_point_alone_does_not_stretch_the_axis(feed):
     assert axes(feed.page)["x"][1] == feed.now and entries(feed.page)["one"]["note"] == ""
 
 
+def test_a_new_connection_does_not_bring_a_forgotten_line_back_but_a_new_point_does(feed):
+    feed = feed()
+    page = feed.page
+    old, live = feed.line("old", ago=300), feed.line("live")
+    page.click(".forget:visible")
+    feed.sockets.pop().close()
+    wait_until(lambda: page.inner_text("#conn_status") == "Connected" and feed.sockets)
+    for x, y in old:
+        feed.sockets[0].send(json.dumps({"x": x, "y": y, "label": "old"}))
+    feed.send("live", *live)
+    assert legend(page) == ["live"] and lines(page)["live"] == live
+    feed.send("old", [NOW, 1])
+    assert legend(page) == ["live", "old"]
+
+
 def test_a_live_line_whose_clock_is_off_says_so_and_stretches_nobodys_axis(feed):
     feed = feed()
     feed.line("right")
@@ -482,6 +497,16 @@ def test_a_tab_keeps_a_million_points_and_the_oldest_of_the_longest_line_go_firs
     assert xs(feed.page, "long")[0] == NOW - 999_999
 
 
+def test_a_line_with_one_step_back_in_time_still_crosses_a_range_without_points(feed):
+    feed = feed()
+    points = feed.line("a", 100, 1, value=lambda i: i)
+    feed.send("a", [NOW - 1, 99])
+    page = feed.page
+    drag(page, points[40][0], points[60][0])
+    drag(page, points[50][0] + 200, points[50][0] + 800)
+    assert axes(page)["y"] == pytest.approx([50.2, 50.8], abs=0.11) and len(lines(page)["a"]) == 2
+
+
 def test_times_that_go_back_are_drawn_as_they_came_and_zigzags_in_bounds(feed):
     feed = feed("&span=60")
     zigzag = [[NOW - 10_000 + 3000 * (i % 2) + i, i % 3] for i in range(100)]
@@ -615,6 +640,30 @@ def test_a_finger_reads_too(feed):
     assert feed.page.is_visible("#hair") and feed.page.inner_text("#pause") == "Pause"
 
 
+def test_a_tap_elsewhere_takes_the_hair_away_and_two_fingers_are_no_drag(feed):
+    feed = feed(has_touch=True)
+    page = feed.page
+    points = feed.line("a", 100, 0.1, value=lambda i: i)
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind, *places):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [
+            {"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]})
+    one, two, three = (place(page, points[number][0]) for number in (20, 50, 80))
+    fingers("touchStart", one)
+    fingers("touchStart", one, three)
+    fingers("touchMove", two, three)
+    fingers("touchEnd")
+    assert page.inner_text("#pause") == "Pause"
+    fingers("touchStart", one)
+    fingers("touchMove", two)
+    fingers("touchEnd")
+    wait_until(lambda: page.inner_text("#pause") == "Resume")
+    assert page.is_visible("#hair")
+    page.touchscreen.tap(30, 20)
+    assert not page.is_visible("#hair")
+
+
 def test_arrow_keys_move_the_hair_and_say_what_is_there(feed):
     feed = feed()
     page = feed.page
@@ -743,6 +792,27 @@ def test_a_paused_picture_rests_whatever_comes_even_points_of_the_same_time(feed
     assert [points[50][0], 99] in lines(page)["a"] and len(lines(page)["b"]) == 100
 
 
+def test_a_paused_picture_keeps_its_last_values_its_strips_and_its_notes(feed):
+    feed = feed("&apart")
+    page = feed.page
+    feed.line("live")
+    feed.line("old", ago=300, value=lambda i: 7)
+    feed.line("off", ago=3600, value=lambda i: i)
+    page.click("#pause")
+    before = entries(page)
+    assert (before["old"]["value"], before["off"]["value"]) == ("7", "99")
+    feed.send("new", [NOW, 1])
+    feed.send("old", [NOW, 8])
+    feed.line("off", 5, ago=3590, value=lambda i: 5)
+    feed.passes(20)
+    assert list(lines(page)) == ["live"] and page.locator(".strip:not(.time)").count() == 1
+    after = entries(page)
+    assert {label: after[label] for label in before} == before and after["new"]["value"] == "–"
+    page.click("#pause")
+    page.evaluate("draw()")
+    assert (values(page)["old"], values(page)["off"], values(page)["new"]) == ("8", "5", "1")
+
+
 def test_another_span_is_live_again(feed):
     feed = feed()
     feed.line("a", 200)
@@ -832,6 +902,32 @@ def saved(page):
     text = Path(download.value.path()).read_bytes().decode()
     assert text.endswith("\r\n") and text.count("\n") == text.count("\r\n") + text.count("line\nbreak")
     return list(csv.reader(text.splitlines(keepends=True), strict=True)), download.value.suggested_filename
+
+
+def test_a_new_layout_leaves_the_strips_where_they_were_scrolled(feed):
+    feed = feed("&apart")
+    page = feed.page
+    for number in range(20):
+        feed.line(f"line {number}")
+    page.evaluate("document.getElementById('placeholder').scrollTop = 500")
+    for change in (lambda: page.set_viewport_size({"width": 790, "height": 580}), lambda: feed.line("one more"),
+                   lambda: page.emulate_media(color_scheme="dark")):
+        canvas = page.query_selector("#placeholder canvas")
+        change()
+        wait_until(lambda canvas=canvas: not canvas.evaluate("canvas => canvas.isConnected"))
+        assert page.evaluate("document.getElementById('placeholder').scrollTop") == 500
+        assert axes(page, 10)["values"], "and those in sight are drawn"
+
+
+def test_a_screen_of_another_resolution_is_drawn_for(feed):
+    feed = feed(viewport={"width": 800, "height": 600})
+    feed.line("a")
+    page = feed.page
+    width = page.evaluate("document.querySelector('#placeholder canvas').width")
+    page.context.new_cdp_session(page).send("Emulation.setDeviceMetricsOverride", {
+        "width": 800, "height": 600, "deviceScaleFactor": 2, "mobile": False})
+    page.evaluate("draw()")
+    assert page.evaluate("document.querySelector('#placeholder canvas').width") == 2 * width
 
 
 def test_what_is_shown_can_be_saved_with_every_digit(feed):
@@ -957,6 +1053,16 @@ def test_the_values_of_an_axis_are_true_and_written_alike(feed, low, high):
     page_low, page_high = axes(feed.page)["y"]
     assert min(numbers) == pytest.approx(page_low, abs=steps[0]) and max(numbers) <= page_high * (1 + 1e-9) + 1e-12
     assert ("e" in values(feed.page)["a"]) == ("e" in max(texts, key=len)), (values(feed.page), texts)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (11, "11 s"), (59.5, "59 s"), (59.99, "1 min"), (61, "1 min"), (3590, "59 min"), (3601, "1 h"), (86_000, "23 h"),
+    (86_399, "1 d"), (364 * 86_400, "364 d"), (365 * 86_400, "1 y")])
+def test_a_line_says_for_how_long_it_has_stopped(feed, seconds, text):
+    feed = feed()
+    feed.line("a")
+    feed.passes(seconds)
+    assert entries(feed.page)["a"]["note"] == f"stopped {text} ago"
 
 
 def test_durations_are_written_in_their_greatest_unit(feed):
