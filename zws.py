@@ -68,7 +68,8 @@ def let_others_run() -> None:
 def has_message(receiver: zmq.Socket) -> bool:
     """Whether there is a message to receive at once.
 
-    This is zmq.Socket's own `get`: that of zmq.green looks a second time, and one could miss what comes in between.
+    This is zmq.Socket's own `get`. That of zmq.green looks once more after its answer, which uses up the descriptor's
+    signal (see wait_for_message): what came in between would be in no answer, and would wake nobody.
     """
     return bool(int(zmq.Socket.get(receiver, zmq.EVENTS)) & zmq.POLLIN)
 
@@ -129,7 +130,8 @@ class ThrottledLog:
         if not self.is_scheduled:
             self.is_scheduled = True
             wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
-            gevent.spawn_later(max(0, wait), self.report)       # which says nothing if it was called meanwhile
+            # If publish_lines, at its end, has called `report` by then, there is nothing left to say.
+            gevent.spawn_later(max(0, wait), self.report)
 
     def report(self) -> None:
         """Says what has been counted since the last report."""
@@ -263,7 +265,7 @@ class LinePublisher:
         self.has_subscriber = False
         self.socket = context.socket(zmq.XPUB)
         self.socket.set(zmq.XPUB_NODROP, 1)
-        self.socket.set(zmq.LINGER, -1)     # once closed, it still sends what it holds
+        self.socket.set(zmq.LINGER, -1)     # for send_lines: once closed, it still sends what it holds
 
     def send(self, point: Point) -> None:
         """Sends a point as soon as there is a subscriber and room for it."""
@@ -1051,8 +1053,8 @@ class StaticFiles:
         if path == "/" or (path == PAGE and self.names_other_port(query)):
             location = ("Location", self.page_with_port(query))
             return answer(environ, start_response, "302 Found", "See there.", location)
-        # The file was there in check_page_files. If it is gone now: paste's 404 would name folders of this machine.
-        if path not in SERVED_PATHS or not os.path.isfile(HERE + path):
+        # The file was there in check_page_files. If it cannot be read now: paste's own answer would name our folders.
+        if path not in SERVED_PATHS or not os.path.isfile(HERE + path) or not os.access(HERE + path, os.R_OK):
             return answer(environ, start_response, "404 Not Found", "No such page here.")
         return self.serve_file(environ, start_response, host_name)
 
@@ -1203,7 +1205,7 @@ class Handler(WebSocketHandler):
         self.close_connection = True
 
     def _handle_client_error(self, error: Exception) -> Any:
-        """Makes any error a ValueError: the library answers that with status 400, others also with a traceback."""
+        """Answers with status 400; nothing, to an OSError. The library prints a traceback of all but a ValueError."""
         if isinstance(error, OSError):      # the client has left, or FairReader has ended it
             return None                     # gevent closes the connection without an answer
         return super()._handle_client_error(ValueError(str(error)))
@@ -1238,7 +1240,7 @@ def report_errors_in_one_line(hub: Any) -> None:
         else:
             log.error("%s: %r", context, error)
     hub.print_exception = print_exception
-    # A Timeout is the deadline of a Handler, where gevent's own code has caught it.
+    # gevent.Timeout: a Handler's deadline that gevent's own `except:` has caught before the Handler's `with` could.
     hub.NOT_ERROR = (*hub.NOT_ERROR, ConnectionError, TimeoutError, gevent.Timeout)
 
 
@@ -1247,7 +1249,7 @@ def report_errors_in_one_line(hub: Any) -> None:
 MAX_PORT = 65_535
 MAX_HISTORY = 1_000_000
 MAX_TABS = 60_000
-FILES_PER_TAB = 2                           # descriptors: its socket's, and its SUB's
+FILES_PER_TAB = 2                           # descriptors, on Linux: its socket's, and its SUB's
 SPARE_FILES = 2000                          # descriptors for all that is not a tab
 SPARE_SOCKETS = 100                         # of ZeroMQ, for all that is not a tab
 END_SECONDS = 1.0                           # the server waits so long for its tabs to answer their close frames
@@ -1264,7 +1266,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """The options. Ends the program with status 2 where they are wrong, with status 1 where a port cannot be."""
+    """The options. Ends the program with status 2 where they are wrong, and 1 where a port or an endpoint cannot be."""
     parser = ArgumentParser(prog="zws.py", description="Live points from ZeroMQ to every open browser tab.",
                             allow_abbrev=False)
     option = parser.add_argument
@@ -1321,7 +1323,7 @@ def check_page_files() -> None:
 
 
 def raise_file_limit() -> int:
-    """Raises the limit of file descriptors to what all tabs need, or to what is allowed. Returns how many there are."""
+    """Raises the limit of file descriptors to what all tabs need, or to what is allowed. Returns what to count on."""
     wanted = MAX_TABS * FILES_PER_TAB + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -1435,7 +1437,7 @@ def open_browsers(url: str) -> None:
 
 
 def spawn_part(exit_status: gevent.event.AsyncResult, name: str, part: Callable[..., None], *arguments: Any) -> None:
-    """Starts a part of the server as a greenlet. If it fails, the process ends, with status 1, as it is missing."""
+    """Starts a part of the server as a greenlet. If it fails, the process ends with status 1: no server without it."""
     def run() -> None:
         try:
             part(*arguments)
