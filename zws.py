@@ -923,6 +923,7 @@ class Refusal(NamedTuple):
 
 
 WRONG_HOST = Refusal("403 Forbidden", "No such host here; see --allow-host.")
+NO_PAGE = Refusal("404 Not Found", "No such page here.")
 
 
 class Doors:
@@ -1053,9 +1054,8 @@ class StaticFiles:
         if path == "/" or (path == PAGE and self.names_other_port(query)):
             location = ("Location", self.page_with_port(query))
             return answer(environ, start_response, "302 Found", "See there.", location)
-        # The file was there in check_page_files. If it cannot be read now: paste's own answer would name our folders.
-        if path not in SERVED_PATHS or not os.path.isfile(HERE + path) or not os.access(HERE + path, os.R_OK):
-            return answer(environ, start_response, "404 Not Found", "No such page here.")
+        if path not in SERVED_PATHS:
+            return answer(environ, start_response, *NO_PAGE)
         return self.serve_file(environ, start_response, host_name)
 
     def names_other_port(self, query: str) -> bool:
@@ -1073,11 +1073,19 @@ class StaticFiles:
     def serve_file(self, environ: Environ, start_response: StartResponse, host_name: str) -> Iterable[bytes]:
         """Has paste serve the file. It gets no header of the request: an odd If-None-Match makes it fail."""
         without_headers = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-        headers = [*COMMON_HEADERS, ("Content-Security-Policy", self.content_policy(host_name))]
+        status = ""
+        file_headers: list[tuple[str, str]] = []
 
-        def start_with_headers(status: str, found: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, [*found, *headers], exc_info)
-        return self.parser(without_headers, start_with_headers)
+        def keep_start(its_status: str, its_headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+            nonlocal status
+            status = its_status
+            file_headers.extend(its_headers)
+        body = self.parser(without_headers, keep_start)
+        if status != "200 OK":              # the file has gone, or cannot be read: paste's text names our folders
+            return answer(environ, start_response, *NO_PAGE)
+        policy = ("Content-Security-Policy", self.content_policy(host_name))
+        start_response(status, [*file_headers, *COMMON_HEADERS, policy])
+        return body
 
     def content_policy(self, host_name: str) -> str:
         """What the page may load: its own scripts, and our WebSocket (Content Security Policy, level 3)."""
