@@ -84,15 +84,15 @@ class Points {
     if (this.inOrder) return {from: this.firstPlace(x => x >= left), to: this.firstPlace(x => x > right)};
     let from = this.end;
     let to = this.start;
-    let behind = this.end;  // the place of a point behind the span, if the one before it is ahead of the span
+    let across = this.end;  // the place of a point later than the span, whose neighbour before it is earlier
     for (let place = this.start; place < this.end; place += 1) {
       const x = this.xs[place];
-      if (x > right && place > this.start && this.xs[place - 1] < left) behind = place;
+      if (x > right && place > this.start && this.xs[place - 1] < left) across = place;
       if (x < left || x > right) continue;
       from = Math.min(from, place);
       to = place + 1;
     }
-    return from < to ? {from, to} : {from: behind, to: behind};
+    return from < to ? {from, to} : {from: across, to: across};
   }
 
   // The same, with the neighbour on either side, so that the line goes on to the edges of the graph.
@@ -149,13 +149,13 @@ const LAST_DATE = 8.6e15;  // JavaScript has no date later than this or as long 
 const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
 
 const lines = new Map();
-const forgotten = new Map();  // label -> newest x; other tabs may still show them, so their colors stay taken
+const forgotten = new Map();  // label -> newest x, the oldest first; other tabs may show them: their colors stay taken
 let received = 0;  // points
 let openedAt = 0;  // when the connection opened
 
 function addPoint({x, y, label = DEFAULT_LABEL}) {
   if (Math.abs(x) > LAST_DATE) return;
-  if (mayBeHistory(Date.now()) && x <= forgotten.get(label)) return;  // the history after a new connection
+  if (x <= forgotten.get(label) && mayBeHistory(Date.now())) return;  // the history after a new connection
   const line = lines.get(label) || addLine(label);
   if (line.comesAgain) line.points.dropFrom(x, y);
   line.comesAgain = false;
@@ -468,6 +468,7 @@ function valueTicks(scale, room) {
 const PLAIN_FROM = 1e-4;  // where the greatest numbers are less than this,
 const PLAIN_BELOW = 1e9;  // or not less than this, all are written with an exponent
 const MOST_DIGITS = 15;  // that a number has
+const ROUNDED_UP_FROM = 0.9995;  // of a unit: with three digits that is one
 const UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]];
 
 // A number with as many digits as it takes to tell it from others that differ by `difference`. Numbers of one scale, of
@@ -495,9 +496,9 @@ function legibleDifference({decimals, scale}) {
   return scale.isConstant ? received : Math.max(received, legible);
 }
 
-// A duration in its greatest unit. What three digits would round to an hour is one.
+// A duration in its greatest unit.
 function durationText(duration, round) {
-  const [size, unit] = UNITS.find(([size]) => duration >= 0.9995 * size) || UNITS.at(-1);
+  const [size, unit] = UNITS.find(([size]) => duration >= ROUNDED_UP_FROM * size) || UNITS.at(-1);
   return `${round(duration / size)} ${unit}`;
 }
 
@@ -640,7 +641,8 @@ function fitStrip(strip, group, now) {
   }
   const scale = fixedScale || strip.scale;
   strip.shownScale = scale || ARTICLE_SCALE;
-  strip.ticks = scale ? valueTicks(scale, strip.box.clientHeight / VALUE_LABEL_HEIGHT) : [];  // no values of nothing
+  const room = strip.box.clientHeight / VALUE_LABEL_HEIGHT;
+  strip.ticks = scale ? valueTicks(scale, room) : [];  // nothing is there, so no values are
   const named = apart && group.length === 1;
   strip.name.textContent = named ? nameOf(group[0].label) : "";
   strip.name.style.color = named ? group[0].color : "";
@@ -661,7 +663,7 @@ function drawStrip(strip, group) {
   Object.assign(plot.getYAxes()[0].options, {
     min: strip.shownScale.low, max: strip.shownScale.high, ticks: withEnds(strip.ticks),
   });
-  const dotTime = DOT_ROOM * length / plot.width();
+  const dotTime = DOT_ROOM * length / plot.width();  // in milliseconds
   const isDotted = group.length <= MAX_DOTTED_LINES && group.every(line => isSparse(line.pairs, dotTime));
   plot.setData(group.flatMap(line => {
     const data = breakAt(line.silence, line.pairs);

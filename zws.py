@@ -557,7 +557,7 @@ class Relay:
     def take_in(self, point: Point, stamp: bytes | None = None) -> Frame:
         """Makes the point's frame, keeps it for new tabs, and passes the point on to the nodes below.
 
-        Without a stamp the point has come in here, and gets one for them. Raises ValueError if its label is too many.
+        Without a stamp the point has come in here, and gets one for them. Raises ValueError if its label has no room.
         """
         label = point.get("label", DEFAULT_LABEL)
         label_history = self.history.of(label)
