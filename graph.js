@@ -128,7 +128,7 @@ class Points {
   dropFrom(x, y) {
     for (let place = this.start; place < this.end; place += 1) {
       if (this.xs[place] === x && this.ys[place] === y) {
-        this.end = place;
+        Object.assign(this, this.copy({from: this.start, to: place}));
         return;
       }
     }
@@ -142,10 +142,10 @@ class Points {
 
 // ---- lines: label -> what is known of it ----
 
-const MAX_LINES = 64;
+const MAX_LINES = COLORS.length;  // 64: each has a color of its own
 const MAX_POINTS = 1e6;  // of all lines together
 const MAX_DECIMALS = 6;
-const LAST_DATE = 8.6e15;  // JavaScript has no date later than this or as long before 1970
+const LAST_DATE = 8.6e15;  // JavaScript's dates end a little later, and as long before 1970; time zones need room
 const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
 
 const lines = new Map();
@@ -320,10 +320,10 @@ function spanOfLast(points, count) {
   return {left: least(xs), right: most(xs)};
 }
 
-// The span ends at the newest point. It has a chosen length or, without that, holds the last points of the slowest line.
+// The span ends at the newest point. Its length is chosen, or else it holds the last points of the slowest line.
 function liveSpan(shown, now, length, count) {
   const leading = leadingLines(shown, now);
-  if (!leading.length) return {left: now - STOPPED_TIME, right: now};
+  if (!leading.length) return {left: now - STOPPED_TIME, right: now};  // nothing to be seen: any span will do
   const spans = leading.map(({points}) => spanOfLast(points, count));
   const right = most(spans.map(span => span.right));
   const paced = spans.filter(span => span.right > span.left);  // a point alone says nothing of how far back to go
@@ -331,8 +331,8 @@ function liveSpan(shown, now, length, count) {
   return right - left >= SHORTEST_SPAN ? {left, right} : {left: right - SECOND / 2, right: right + SECOND / 2};
 }
 
-// The points of a span as [x, y]. Where there are more than pixels could show: the lowest and the highest of each column
-// of pixels, so that no spike is lost. Columns are fixed in time, so that the picture does not flicker while it moves.
+// The points of a span as [x, y]. Where there are more than pixels could show: the lowest and the highest of each
+// column of pixels, so that no spike is lost. Columns are fixed in time, so that a moving picture does not flicker.
 function pairsThrough(points, span, columns) {
   const {from, to} = points.placesThrough(span);
   const pair = place => [points.xs[place], points.ys[place]];
@@ -383,7 +383,7 @@ function extremesOf(pairs, silence, {left, right}) {
   const ys = pairs.filter(([x]) => x >= left && x <= right).map(([, y]) => y);
   pairs.slice(1).forEach(([x, y], number) => {
     const [xBefore, yBefore] = pairs[number];
-    if (Math.abs(x - xBefore) > silence) return;
+    if (x - xBefore > silence) return;  // the line is broken here
     for (const edge of [left, right]) {
       const part = (edge - xBefore) / (x - xBefore);
       if (part > 0 && part < 1) ys.push((1 - part) * yBefore + part * y);
@@ -438,9 +438,10 @@ function fittingScale(extremes) {
 
 // What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
 function settledScale(before, fitting, now) {
-  if (!before || before.isConstant || before.isOutdated) return {...fitting, fitAt: now};  // a constant's is a makeshift
+  if (!before || before.isConstant || before.isOutdated) return {...fitting, fitAt: now};  // a constant's is a guess
   const low = Math.min(before.low, fitting.low);
   const high = Math.max(before.high, fitting.high);
+  // A constant counts as too wide: it is then taken over as a constant, so that what varies again fits at once.
   const isTooWide = fitting.isConstant || fitting.high - fitting.low < WORTH_SHRINKING * (high - low);
   if (!isTooWide) return {low, high, fitAt: now};
   if (now - before.fitAt > SHRINKING_TIME) return {...fitting, fitAt: now};
@@ -449,7 +450,8 @@ function settledScale(before, fitting, now) {
 
 // The article's sine wave is known by its formula, so that one's own numbers without a label get a scale of their own.
 function isArticlesWave(label, pairs) {
-  return label === DEFAULT_LABEL && pairs.every(([x, y]) => Math.abs(y - 2.5 * (1 + Math.sin(x / 500))) < WAVE_TOLERANCE);
+  const isOnWave = ([x, y]) => Math.abs(y - 2.5 * (1 + Math.sin(x / 500))) < WAVE_TOLERANCE;
+  return label === DEFAULT_LABEL && pairs.every(isOnWave);
 }
 
 // [y, text] of the round numbers on a scale, or of its ends where there is no room for two.
@@ -458,7 +460,10 @@ function valueTicks(scale, room) {
   const step = 1 / roundDown(room / (high - low));  // the smallest round step of which no more than `room` fit
   const first = Math.ceil(low / step);
   const last = Math.floor(high / step);
-  if (room < 2 || last === first) return [low, high].map(y => [y, numberText(y, (high - low) / 20, sizeOf(scale))]);
+  if (room < 2 || last <= first) {
+    const difference = (high - low) / 20;  // the ends need not be round: one digit more than their distance
+    return [low, high].map(y => [y, numberText(y, difference, sizeOf(scale))]);
+  }
   const numbers = Array.from({length: last - first + 1}, (_, place) => first + place);
   return numbers.map(number => [number * step, numberText(number * step, step, sizeOf(scale))]);
 }
@@ -473,7 +478,7 @@ const UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "
 
 // A number with as many digits as it takes to tell it from others that differ by `difference`. Numbers of one scale, of
 // which `size` is the greatest, are written in the same way.
-function numberText(number, difference, size = Math.abs(number)) {
+function numberText(number, difference, size) {
   const isPlain = size === 0 || size >= PLAIN_FROM && size < PLAIN_BELOW;
   if (!isPlain && Math.abs(number) < difference / 2) return "0";
   const powerOfTen = one => Math.floor(Math.log10(one) + 1e-9);  // the log of 0.001 is not quite -3
@@ -545,14 +550,14 @@ function writeAddress() {
   const write = (name, value, isThere) => (isThere ? address.set(name, value) : address.delete(name));
   write("span", chosenLength / SECOND, chosenLength > 0);
   write("apart", "", apart);
-  const text = address.toString().replaceAll("%2C", ",").replace(/=(?=&|$)/g, "");  // "y=-1,1&apart", as one would write it
+  const text = address.toString().replaceAll("%2C", ",").replace(/=(?=&|$)/g, "");  // as one writes it: y=-1,1&apart
   history.replaceState(null, "", text ? `?${text}` : location.pathname);
 }
 
 // ---- drawing: when. At most 30 times a second and an eighth of the time, whatever the rate of the points ----
 
 const SHORTEST_REST = SECOND / 30;
-const LONGEST_REST = SECOND;
+const LONGEST_REST = SECOND;  // even where a drawing takes more than an eighth of it
 const REST_PER_WORK = 8;
 
 let isDrawingAskedFor = false;
@@ -636,8 +641,9 @@ function fitStrip(strip, group, now) {
   const some = group.filter(line => line.extremes);
   if (some.length === 1) strip.scale = some[0].scale;
   if (some.length > 1) {
-    const extremes = {low: least(some.map(line => line.extremes.low)), high: most(some.map(line => line.extremes.high))};
-    strip.scale = settledScale(strip.scale, fittingScale(extremes), now);
+    const low = least(some.map(line => line.extremes.low));
+    const high = most(some.map(line => line.extremes.high));
+    strip.scale = settledScale(strip.scale, fittingScale({low, high}), now);
   }
   const scale = fixedScale || strip.scale;
   strip.shownScale = scale || ARTICLE_SCALE;
@@ -672,7 +678,7 @@ function drawStrip(strip, group) {
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
     return isDotted || !lone.data.length ? [whole] : [whole, lone];
   }));
-  plot.setupGrid(true);
+  plot.setupGrid();
   plot.draw();
   strip.name.style.left = `${plot.getPlotOffset().left}px`;
 }
@@ -685,7 +691,7 @@ function isSparse(pairs, dotTime) {
 // How times are written, and how wide in pixels that is.
 function timeFormat(length) {
   if (length < 3 * SECOND) return {minTickSize: [1, "millisecond"], timeformat: "%H:%M:%S.%3s", labelWidth: 80};
-  const minTickSize = [2, "second"];
+  const minTickSize = [2, "second"];  // as in the article
   if (length < DAY) return {minTickSize, timeformat: "%H:%M:%S", labelWidth: 56};
   if (length < 10 * DAY) return {minTickSize, timeformat: "%m-%d %H:%M", labelWidth: 76};
   return {minTickSize, timeformat: "%Y-%m-%d", labelWidth: 76};

@@ -69,7 +69,8 @@ def has_message(receiver: zmq.Socket) -> bool:
     """Whether there is a message to receive at once.
 
     This is zmq.Socket's own `get`. That of zmq.green looks once more after its answer, which uses up the descriptor's
-    signal (see wait_for_message): what came in between would be in no answer, and would wake nobody.
+    signal (see wait_for_message): what came in between would be in no answer, and would wake nobody. (int() is for
+    mypy, to which an option may also be bytes or a str.)
     """
     return bool(int(zmq.Socket.get(receiver, zmq.EVENTS)) & zmq.POLLIN)
 
@@ -97,10 +98,10 @@ def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> gevent.
 
 def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
     """Reads a socket's monitor for good; closes it when killed."""
-    with monitor:
-        not_there = gevent.spawn_later(CONNECT_PATIENCE_SECONDS, log.warning, "%s %s is not there yet: waiting for it",
-                                       who, endpoint)
-        is_connected = False
+    not_there = gevent.spawn_later(CONNECT_PATIENCE_SECONDS, log.warning, "%s %s is not there yet: waiting for it",
+                                   who, endpoint)
+    is_connected = False
+    try:
         while True:
             wait_for_message(monitor)
             event = recv_monitor_message(monitor)["event"]
@@ -111,6 +112,9 @@ def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
             elif is_connected:              # else it was a connection that never came to be
                 is_connected = False
                 log.warning("%s %s is gone: waiting for it", who, endpoint)
+    finally:
+        not_there.kill()
+        monitor.close()
 
 
 class ThrottledLog:
@@ -265,7 +269,7 @@ class LinePublisher:
         self.has_subscriber = False
         self.socket = context.socket(zmq.XPUB)
         self.socket.set(zmq.XPUB_NODROP, 1)
-        self.socket.set(zmq.LINGER, -1)     # for send_lines: once closed, it still sends what it holds
+        self.socket.set(zmq.LINGER, -1)     # once closed, or no longer used, it still sends what it holds
 
     def send(self, point: Point) -> None:
         """Sends a point as soon as there is a subscriber and room for it."""
@@ -609,7 +613,11 @@ def receive_messages(sub: zmq.Socket) -> list[Message]:
 
 
 def receive_message(sub: zmq.Socket) -> Message:
-    """The parts of a message that waits: at most MAX_PARTS + 1, by which it is refused. The rest is read away."""
+    """The parts of a message that waits: at most MAX_PARTS + 1, by which it is refused. The rest is read away.
+
+    A message arrives whole, so that no `recv` here has to wait. With copy=False it returns a Frame, which knows whether
+    more follow.
+    """
     parts = [sub.recv(copy=False)]
     while parts[-1].more and len(parts) <= MAX_PARTS:
         parts.append(sub.recv(copy=False))
@@ -848,7 +856,8 @@ class Tab:
     def read_frame(self) -> tuple[int, bytes] | None:
         """Opcode and payload of the next control frame; None where the client is gone. Raises Ending.
 
-        `raw_read` is the library's. It returns fewer bytes than it is asked for only at the connection's end.
+        `raw_read` is the library's. It returns fewer bytes than it is asked for only at the connection's end. Where the
+        connection breaks it raises OSError, which goes up to gevent: see report_errors_in_one_line.
         """
         head = self.ws.raw_read(2)
         if len(head) < 2:
@@ -1017,7 +1026,7 @@ class WebSocketApp:
         refusal = environ["zws.refusal"]
         if refusal:
             # 426 must say to what protocol to upgrade (RFC 9110 §15.5.22), and 400 which version is spoken (RFC 6455
-            # §4.4); the others may.
+            # §4.4); the others may. To this Connection `answer` adds `close`: the two headers make one list.
             return answer(environ, start_response, *refusal, ("Connection", "Upgrade"), ("Upgrade", "websocket"),
                           ("Sec-WebSocket-Version", "13"))
         Tab(environ["wsgi.websocket"], environ["zws.subscriber"], self.relay).serve()
@@ -1142,7 +1151,7 @@ class FairReader(socket.SocketIO):
         if self.has_read:                   # not before the first read, as a short request needs no other
             let_others_run()
         self.has_read = True
-        size = super().readinto(buffer) or 0
+        size = super().readinto(buffer) or 0    # None is for sockets that do not wait, so never here
         self.bytes_left -= size
         if self.bytes_left < 0:
             raise ConnectionAbortedError("request too long")
@@ -1195,7 +1204,7 @@ class Handler(WebSocketHandler):
         super().__init__(connection, address, server, rfile)
 
     def handle_one_request(self) -> Any:
-        """The library's own, within the deadline. It is called once: every response has `Connection: close`."""
+        """The library's own, within the deadline. Called once: none follows `Connection: close`, or a WebSocket."""
         with self.deadline:
             return super().handle_one_request()
         # The deadline has passed: a Timeout with False ends its block silently. On None gevent closes the connection.
@@ -1390,7 +1399,9 @@ def new_context(endpoints: Iterable[str], max_sockets: int) -> zmq.green.Context
     """The ZeroMQ context of all sockets."""
     context = zmq.green.Context()
     context.set(zmq.MAX_SOCKETS, max_sockets)
-    context.set(zmq.IPV6, any("[" in endpoint for endpoint in endpoints))       # an IPv6 address stands in brackets
+    # Only where there is an IPv6 address, which stands in brackets. It also changes what tcp://*:5000 means, and the
+    # banner would then call 127.0.0.1 [::ffff:127.0.0.1].
+    context.set(zmq.IPV6, any("[" in endpoint for endpoint in endpoints))
     return context
 
 
