@@ -68,9 +68,9 @@ def let_others_run() -> None:
 def has_message(receiver: zmq.Socket) -> bool:
     """Whether there is a message to receive at once.
 
-    This is zmq.Socket's own `get`. That of zmq.green looks once more after its answer, which uses up the descriptor's
-    signal (see wait_for_message): what came in between would be in no answer, and would wake nobody. (int() is for
-    mypy, to which an option may also be bytes or a str.)
+    This is zmq.Socket's own `get`. That of zmq.green, asked for EVENTS, looks once more after its answer, which uses up
+    the descriptor's signal (see wait_for_message): what came in between would be in no answer, and would wake nobody.
+    (int() is for mypy, to which an option may also be bytes or a str.)
     """
     return bool(int(zmq.Socket.get(receiver, zmq.EVENTS)) & zmq.POLLIN)
 
@@ -511,6 +511,7 @@ class Relay:
         """Opens a SUB to an upstream node. Raises zmq.ZMQError."""
         sub = self.new_sub()
         sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+        # ZMTP_3_ONLY is for strangers who connect to us; to whom we connect is our choice.
         connect_and_watch(sub, "upstream", endpoint)    # for good, as this SUB is never closed
         self.inputs.append((sub, self.frame_from_upstream))
 
@@ -615,8 +616,8 @@ def receive_messages(sub: zmq.Socket) -> list[Message]:
 def receive_message(sub: zmq.Socket) -> Message:
     """The parts of a message that waits: at most MAX_PARTS + 1, by which it is refused. The rest is read away.
 
-    A message arrives whole, so that no `recv` here has to wait. With copy=False it returns a Frame, which knows whether
-    more follow.
+    A message arrives whole, so that no `recv` here has to wait. With copy=False it returns a zmq.Frame, which knows
+    whether more follow.
     """
     parts = [sub.recv(copy=False)]
     while parts[-1].more and len(parts) <= MAX_PARTS:
@@ -1041,7 +1042,7 @@ def is_handshake(environ: Environ) -> bool:
             and "upgrade" in re.split(r"[ \t,]+", connection)
             and environ.get("HTTP_SEC_WEBSOCKET_VERSION") == "13"
             and WEBSOCKET_KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")) is not None
-            and environ.get("CONTENT_LENGTH", "0") == "0"
+            and environ.get("CONTENT_LENGTH", "0") == "0"       # no body: what comes next are frames
             and not environ.get("HTTP_TRANSFER_ENCODING"))
 
 
@@ -1122,9 +1123,9 @@ READ_BUFFER_BYTES = 512                     # of each connection
 WAITING_CONNECTIONS = 4096                  # that the system keeps until they are accepted; it ignores those beyond
 ACCEPTS_IN_A_ROW = 10                       # then all else gets its turn; gevent's 100 would keep the hub for long
 SEND_BUFFER_BYTES = 128 * 1024              # what the system holds for a slow client
-UNACKNOWLEDGED_MS = 20_000                  # a client that acknowledges no bytes for so long is gone
-SILENT_SECONDS = 10                         # after that, the system asks a silent client whether it is still there,
-PROBE_SECONDS = 5                           # and asks again each time that this has gone by without an answer
+UNACKNOWLEDGED_MS = 20_000                  # a client that acknowledges nothing, no probe either, for so long is gone
+SILENT_SECONDS = 10                         # after that, the system sends a silent client a probe: is it still there?
+PROBE_SECONDS = 5                           # and another each time that this has gone by without an answer
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")    # a token (RFC 9110 §5.6.2)
 
@@ -1179,7 +1180,7 @@ class Headers(dict[str, str]):
             if not colon or not HEADER_NAME.fullmatch(name) or len(self.headers) == MAX_HEADERS:
                 raise ValueError("not a header, or too many")
             self.headers.append(header)
-            self.setdefault(name.lower(), value.strip())
+            self.setdefault(name.lower(), value.strip())    # of several with one name the first, as in gevent's own
 
     def getheader(self, name: str, default: str | None = None) -> str | None:
         return super().get(name.lower(), default)
