@@ -40,7 +40,8 @@ class Control:
     """Publishes 20 points a second and takes them in a tab. Afterwards `late` is the worst delay, in seconds."""
 
     def __init__(self, server, publish):
-        self.send, self.tab, self.late, self.taken, self.labels = publish(server), server.connect(), 0.0, 0, set()
+        self.send, self.late, self.taken, self.labels = publish(server), 0.0, 0, set()
+        self.connection = server.connect()
         self.stop = threading.Event()
         self.threads = [threading.Thread(target=self.publish), threading.Thread(target=self.take, daemon=True)]
 
@@ -63,6 +64,7 @@ class Control:
                 return
 
     def __enter__(self):
+        self.tab = self.connection.__enter__()
         for thread in self.threads:
             thread.start()
         wait_until(lambda: self.taken > 5)
@@ -72,7 +74,7 @@ class Control:
         self.stop.set()
         for thread in self.threads:
             thread.join(20)
-        self.tab.close()
+        self.connection.__exit__(None, None, None)
         assert "the end" in self.labels, "the control tab's points stopped"
 
 
