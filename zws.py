@@ -41,6 +41,7 @@ try:
     import zmq.green
     from gevent.pywsgi import WSGIServer
     from gevent.socket import wait_read, wait_write
+    from geventwebsocket.exceptions import ProtocolError, WebSocketError
     from geventwebsocket.handler import WebSocketHandler
     from geventwebsocket.websocket import Header, WebSocket
     from paste.urlparser import StaticURLParser
@@ -259,38 +260,29 @@ def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
         gevent.sleep(due - now)
 
 
-class LinePublisher:
-    """A publisher that waits: for its subscriber before it sends, and for room where points come faster than they go.
+def new_line_publisher(context: zmq.green.Context) -> zmq.green.Socket:
+    """A publisher that waits for room where points come faster than they go, where an ordinary PUB would drop them.
 
-    An ordinary PUB would drop the points in both cases. An XPUB can also receive, namely subscriptions.
+    An XPUB can also receive, namely subscriptions. Closed, or no longer used, it still sends what it holds.
     """
-
-    def __init__(self, context: zmq.green.Context) -> None:
-        self.has_subscriber = False
-        self.socket = context.socket(zmq.XPUB)
-        self.socket.set(zmq.XPUB_NODROP, 1)
-        self.socket.set(zmq.LINGER, -1)     # once closed, or no longer used, it still sends what it holds
-
-    def send(self, point: Point) -> None:
-        """Sends a point as soon as there is a subscriber and room for it."""
-        if not self.has_subscriber:
-            self.socket.recv()              # the subscription; libzmq keeps it when the server is away for a while
-            self.has_subscriber = True
-        self.socket.send(encode_json(point).encode())
+    publisher = context.socket(zmq.XPUB)
+    publisher.set(zmq.XPUB_NODROP, 1)
+    return publisher
 
 
 def stdin_producer(context: zmq.green.Context, endpoint: str) -> None:
     """Publishes the points in the lines of standard input, as long as there are any."""
-    publisher = LinePublisher(context)
-    publisher.socket.connect(endpoint)
+    publisher = new_line_publisher(context)
+    publisher.connect(endpoint)
     count = publish_lines(publisher)
     log.info("standard input ended after %d lines; still serving", count)
 
 
-def publish_lines(publisher: LinePublisher) -> int:
+def publish_lines(publisher: zmq.green.Socket) -> int:
     """Publishes the points in the lines of standard input, and reports lines without one; returns how many lines came.
     """
     dropped = ThrottledLog("dropped {} lines of standard input")
+    has_subscriber = False
     number = 0
     for number, line in enumerate(read_lines(), 1):
         try:
@@ -298,7 +290,10 @@ def publish_lines(publisher: LinePublisher) -> int:
         except ValueError as error:
             dropped.add(str(error), place=f"line {number}")
         else:
-            publisher.send(point)
+            if not has_subscriber:          # without one, the point would be dropped
+                publisher.recv()            # the subscription; libzmq keeps it when the server is away for a while
+                has_subscriber = True
+            publisher.send(encode_json(point).encode())
     dropped.report()
     return number
 
@@ -480,7 +475,6 @@ class Relay:
         self.dropped = ThrottledLog("dropped {} messages")
         self.tabs: dict[Tab, None] = {}     # a set that keeps the order in which they came
         self.inputs: list[tuple[zmq.Socket, FrameMaker]] = []       # the SUBs, and how to read what comes from each
-        self.endpoint = ""                  # where publishers connect
         self.nodes: zmq.Socket | None = None        # the PUB for the nodes below
         self.queue = self.context.socket(zmq.PUB)
         self.queue.set(zmq.SNDHWM, QUEUE_HIGH_WATER_MARK)
@@ -497,15 +491,13 @@ class Relay:
         sub.subscribe(b"")
         return sub
 
-    def listen(self, endpoint: str) -> None:
-        """Opens the SUB to which publishers connect. Raises zmq.ZMQError."""
+    def listen(self, endpoint: str) -> str:
+        """Opens the SUB to which publishers connect, and returns where it is. Raises zmq.ZMQError."""
         sub = self.new_sub()
         sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        sub.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
-        limit_connections(sub, "publishers", self.max_connections)
-        sub.bind(endpoint)
-        self.endpoint = sub.get_string(zmq.LAST_ENDPOINT)     # with the real port, if it asked for any free one
+        bind_for_strangers(sub, endpoint, "publishers", self.max_connections)
         self.inputs.append((sub, self.frame_from_publisher))
+        return sub.get_string(zmq.LAST_ENDPOINT)        # with the real port, if it asked for any free one
 
     def connect(self, endpoint: str) -> None:
         """Opens a SUB to an upstream node. Raises zmq.ZMQError."""
@@ -520,9 +512,7 @@ class Relay:
         self.nodes = self.context.socket(zmq.PUB)
         self.nodes.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
         self.nodes.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
-        self.nodes.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
-        limit_connections(self.nodes, "nodes", self.max_connections)
-        self.nodes.bind(endpoint)
+        bind_for_strangers(self.nodes, endpoint, "nodes", self.max_connections)
 
     # The way of a point
 
@@ -616,30 +606,28 @@ def receive_messages(sub: zmq.Socket) -> list[Message]:
 def receive_message(sub: zmq.Socket) -> Message:
     """The parts of a message that waits: at most MAX_PARTS + 1, by which it is refused. The rest is read away.
 
-    A message arrives whole, so that no `recv` here has to wait. With copy=False it returns a zmq.Frame, which knows
-    whether more follow.
+    A message arrives whole, so that no `recv` here has to wait. It may have a million parts, so the others get their
+    turn in between. With copy=False `recv` returns a zmq.Frame, which knows whether more follow.
     """
-    parts = [sub.recv(copy=False)]
-    while parts[-1].more and len(parts) <= MAX_PARTS:
-        parts.append(sub.recv(copy=False))
-    if parts[-1].more:
-        skip_parts(sub)
-    return [part.bytes for part in parts]
-
-
-def skip_parts(sub: zmq.Socket) -> None:
-    """Reads away the rest of a message. That may be a million parts, so the others get their turn in between."""
+    parts: Message = []
+    count = 0
     while True:
-        for _ in range(PARTS_IN_A_ROW):
-            if not sub.recv(copy=False).more:
-                return
-        let_others_run()
+        part = sub.recv(copy=False)
+        count += 1
+        if count <= MAX_PARTS + 1:
+            parts.append(part.bytes)
+        if not part.more:
+            return parts
+        if count % PARTS_IN_A_ROW == 0:
+            let_others_run()
 
 
-def limit_connections(listener: zmq.Socket, what: str, max_connections: int) -> None:
-    """Limits the connections to a ZeroMQ port, which libzmq does not: they could use up all file descriptors."""
+def bind_for_strangers(listener: zmq.Socket, endpoint: str, what: str, max_connections: int) -> None:
+    """Opens a ZeroMQ port to anybody's program. Its connections are limited, or they could use up all descriptors."""
+    listener.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
     monitor = listener.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
     gevent.spawn(cut_off_newest, monitor, what, max_connections)
+    listener.bind(endpoint)
 
 
 def cut_off_newest(monitor: zmq.Socket, what: str, max_connections: int) -> None:
@@ -672,13 +660,6 @@ def shut_down(descriptor: int, endpoint: bytes) -> None:
 
 NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
 
-FINAL_FRAGMENT_BIT = 0b1000_0000            # the first two bytes of a frame, bit by bit (RFC 6455 §5.2)
-RESERVED_BITS = 0b0111_0000
-OPCODE_BITS = 0b0000_1111
-MASK_BIT = 0b1000_0000
-LENGTH_BITS = 0b0111_1111
-MASK_BYTES = 4
-MAX_CONTROL_BYTES = 125                     # of a control frame's payload (RFC 6455 §5.5)
 GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_DATA = 1001, 1002, 1003, 1007    # RFC 6455 §7.4.1
 CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}      # that may be sent (IANA's registry)
 LINGER_SECONDS = 0.5                        # for a client to read the close frame
@@ -706,9 +687,6 @@ class Tab:
     Whoever calls, a tab takes the oldest batch in its SUB, so the order stays. Once `closing` is set (a close frame was
     sent, the connection has failed, or the tab has left), no batch follows.
     """
-
-    __slots__ = ("address", "closing", "pending", "receive_batch", "relay", "send", "socket", "subscriber", "watcher",
-                 "ws")
 
     def __init__(self, ws: WebSocket, subscriber: zmq.Socket, relay: Relay) -> None:
         self.ws = ws
@@ -767,7 +745,7 @@ class Tab:
 
     def send_batch(self, batch: Batch) -> None:
         """Sends a batch to a socket for which nothing is pending. What it does not take is pending then."""
-        if not batch or self.closing:
+        if not batch:
             return
         try:
             sent = self.send(batch)
@@ -855,42 +833,29 @@ class Tab:
             let_others_run()                # the reader's buffer may hold dozens of pings
 
     def read_frame(self) -> tuple[int, bytes] | None:
-        """Opcode and payload of the next control frame; None where the client is gone. Raises Ending.
+        """Opcode and payload of the next control frame; None where the client is gone. Raises Ending for other frames.
 
-        `raw_read` is the library's. It returns fewer bytes than it is asked for only at the connection's end. Where the
-        connection breaks it raises OSError, which goes up to gevent: see report_errors_in_one_line.
+        `decode_header` and `raw_read` are the library's; where the connection breaks, they raise OSError, which goes up
+        to gevent: see report_errors_in_one_line. A data frame, of whatever length, is refused without its payload.
         """
-        head = self.ws.raw_read(2)
-        if len(head) < 2:
+        try:
+            header = Header.decode_header(self.ws.stream)
+        except ProtocolError:
+            raise Ending(PROTOCOL_ERROR, "fragmented or long control frame") from None
+        except WebSocketError:              # the client has left within the header, or before it
             return None
-        opcode, size = parse_frame_head(head)
-        mask = self.ws.raw_read(MASK_BYTES)
-        masked = self.ws.raw_read(size)
-        if len(mask) + len(masked) < MASK_BYTES + size:
+        if header.flags:
+            raise Ending(PROTOCOL_ERROR, "reserved bits are set")
+        if header.opcode not in DATA_OPCODES + CONTROL_OPCODES:
+            raise Ending(PROTOCOL_ERROR, "unknown opcode")
+        if not header.mask:
+            raise Ending(PROTOCOL_ERROR, "a client's frame must be masked")
+        if header.opcode in DATA_OPCODES:
+            raise Ending(UNSUPPORTED_DATA, "one-way stream")
+        payload = self.ws.raw_read(header.length)
+        if len(payload) < header.length:    # the client has left within the payload
             return None
-        return opcode, bytes(byte ^ mask[i % MASK_BYTES] for i, byte in enumerate(masked))
-
-
-def parse_frame_head(head: bytes) -> tuple[int, int]:
-    """Opcode and payload size of a client's control frame. Raises Ending for all others (RFC 6455 §5.1 to §5.5).
-
-    A data frame, of whatever length, is refused before its payload is read.
-    """
-    opcode = head[0] & OPCODE_BITS
-    size = head[1] & LENGTH_BITS
-    if head[0] & RESERVED_BITS:
-        raise Ending(PROTOCOL_ERROR, "reserved bits are set")
-    if opcode not in DATA_OPCODES + CONTROL_OPCODES:
-        raise Ending(PROTOCOL_ERROR, "unknown opcode")
-    if not head[1] & MASK_BIT:
-        raise Ending(PROTOCOL_ERROR, "a client's frame must be masked")
-    if opcode in DATA_OPCODES:
-        raise Ending(UNSUPPORTED_DATA, "one-way stream")
-    if not head[0] & FINAL_FRAGMENT_BIT:
-        raise Ending(PROTOCOL_ERROR, "fragmented control frame")
-    if size > MAX_CONTROL_BYTES:
-        raise Ending(PROTOCOL_ERROR, "long control frame")
-    return opcode, size
+        return header.opcode, bytes(header.unmask_payload(payload))
 
 
 def ending_in_answer_to(payload: bytes) -> Ending:
@@ -1083,14 +1048,9 @@ class StaticFiles:
     def serve_file(self, environ: Environ, start_response: StartResponse, host_name: str) -> Iterable[bytes]:
         """Has paste serve the file. It gets no header of the request: an odd If-None-Match makes it fail."""
         without_headers = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-        status = ""
-        file_headers: list[tuple[str, str]] = []
-
-        def keep_start(its_status: str, its_headers: list[tuple[str, str]], exc_info: Any = None) -> None:
-            nonlocal status
-            status = its_status
-            file_headers.extend(its_headers)
-        body = self.parser(without_headers, keep_start)
+        start: list[Any] = []               # the status and the headers with which paste calls start_response
+        body = self.parser(without_headers, lambda *arguments: start.extend(arguments))
+        status, file_headers = start[:2]
         if status != "200 OK":              # the file has gone, or cannot be read: paste's text names our folders
             return answer(environ, start_response, *NO_PAGE)
         policy = ("Content-Security-Policy", self.content_policy(host_name))
@@ -1121,20 +1081,15 @@ MAX_HEADERS = 100                           # of a request
 MAX_REQUEST_SECONDS = 10
 READ_BUFFER_BYTES = 512                     # of each connection
 WAITING_CONNECTIONS = 4096                  # that the system keeps until they are accepted; it ignores those beyond
-ACCEPTS_IN_A_ROW = 10                       # then all else gets its turn; gevent's 100 would keep the hub for long
-SEND_BUFFER_BYTES = 128 * 1024              # what the system holds for a slow client
-UNACKNOWLEDGED_MS = 20_000                  # a client that acknowledges nothing, no probe either, for so long is gone
-SILENT_SECONDS = 10                         # after that, the system sends a silent client a probe: is it still there?
-PROBE_SECONDS = 5                           # and another each time that this has gone by without an answer
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")    # a token (RFC 9110 §5.6.2)
 
 SOCKET_OPTIONS = [                          # level, name and value; a system may lack some of them
-    ("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER_BYTES),
+    ("SOL_SOCKET", "SO_SNDBUF", 128 * 1024),            # bytes that the system holds for a slow client
     ("SOL_SOCKET", "SO_KEEPALIVE", 1),
-    ("IPPROTO_TCP", "TCP_KEEPIDLE", SILENT_SECONDS),
-    ("IPPROTO_TCP", "TCP_KEEPINTVL", PROBE_SECONDS),
-    ("IPPROTO_TCP", "TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS),
+    ("IPPROTO_TCP", "TCP_KEEPIDLE", 10),                # seconds; then a silent client gets a probe: is it still there?
+    ("IPPROTO_TCP", "TCP_KEEPINTVL", 5),                # seconds; then another, each time that none was answered
+    ("IPPROTO_TCP", "TCP_USER_TIMEOUT", 20_000),        # ms; who acknowledges nothing, no probe either, is gone
     ("IPPROTO_TCP", "TCP_NODELAY", 1),
 ]
 
@@ -1167,6 +1122,7 @@ class Headers(dict[str, str]):
     """
 
     status = ""                             # gevent: an error, if any
+    typeheader = None                       # gevent: the Content-Type, for which nobody here asks
 
     def __init__(self, rfile: io.BufferedReader, seekable: int) -> None:    # gevent passes both; we need only the first
         super().__init__()
@@ -1186,10 +1142,6 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
     get = getheader                         # type: ignore[assignment]
-
-    @property
-    def typeheader(self) -> str | None:
-        return self.get("content-type")
 
 
 class Handler(WebSocketHandler):
@@ -1232,7 +1184,7 @@ class Handler(WebSocketHandler):
 class Server(WSGIServer):
     """gevent's HTTP server, with bounds on the connections that are open, and on what a slow one holds."""
 
-    max_accept = ACCEPTS_IN_A_ROW           # a setting of gevent's
+    max_accept = 10                         # in a row, then all else gets its turn; gevent's 100 keep the hub for long
 
     def __init__(self, host: str, port: int, max_connections: int) -> None:
         no_name = {"SERVER_NAME": ""}       # or gevent asks the name server for it
@@ -1271,9 +1223,7 @@ FILES_PER_TAB = 2                           # descriptors, on Linux: its socket'
 SPARE_FILES = 2000                          # descriptors for all that is not a tab
 SPARE_SOCKETS = 100                         # of ZeroMQ, for all that is not a tab
 END_SECONDS = 1.0                           # the server waits so long for its tabs to answer their close frames
-LOOPBACK = re.compile(r"127\.|::1$")
 CONSOLE_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m")    # they would take the terminal
-NOBODYS_ADDRESS = ("192.0.2.1", 9)          # for documentation (RFC 5737): nothing is ever sent there
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -1427,7 +1377,7 @@ def own_address() -> str | None:
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(NOBODYS_ADDRESS)
+            probe.connect(("192.0.2.1", 9))     # nobody's: for documentation (RFC 5737)
         except OSError:
             return None
         return str(probe.getsockname()[0])
@@ -1445,12 +1395,11 @@ def print_banner(options: argparse.Namespace, page: str, page_port: int, endpoin
 def open_browsers(url: str) -> None:
     """Opens two windows, to show that each gets all points; in the hub's thread pool, since a browser can block."""
     in_thread = gevent.get_hub().threadpool.apply
-    new_window = 1
     with contextlib.suppress(webbrowser.Error):
         browser = webbrowser.get()
         name = os.path.basename(getattr(browser, "name", ""))
         if name not in CONSOLE_BROWSERS:
-            opened = [in_thread(browser.open, (url, new_window)) for _ in range(2)]
+            opened = [in_thread(browser.open_new, (url,)) for _ in range(2)]
             if any(opened):
                 return
     print(f"No browser window could be opened here: open {url} yourself.", flush=True)
@@ -1473,13 +1422,13 @@ def send_lines(endpoint: str) -> None:
     A context ends only when its sockets are closed, the monitor too, and have sent all that they held.
     """
     context = new_context([endpoint], SPARE_SOCKETS)
-    publisher = LinePublisher(context)
+    publisher = new_line_publisher(context)
     with opening(endpoint):
-        watch = connect_and_watch(publisher.socket, "server", endpoint)
+        watch = connect_and_watch(publisher, "server", endpoint)
     with opening("standard input"):
         publish_lines(publisher)
     watch.kill()
-    publisher.socket.close()
+    publisher.close()
     sending = gevent.get_hub().threadpool.spawn(context.term)   # waits until all is sent, in a thread: Ctrl-C works
     sending.wait(CONNECT_PATIENCE_SECONDS)
     if not sending.ready():
@@ -1522,7 +1471,7 @@ def main() -> None:
     page_server = Server(options.host, options.http_port, limits.page_connections)
     ws_server = Server(options.host, options.ws_port, limits.ws_connections)
     with opening(options.zmq):
-        relay.listen(options.zmq)
+        publishers_endpoint = relay.listen(options.zmq)
     for endpoint in options.upstream:
         with opening(endpoint):
             relay.connect(endpoint)
@@ -1536,7 +1485,7 @@ def main() -> None:
         ws_server.open()
 
     names = ["localhost", "127.0.0.1", "[::1]", host, *options.allow_host]
-    beyond_loopback = not LOOPBACK.match(page_server.server_host)
+    beyond_loopback = not ipaddress.ip_address(page_server.server_host).is_loopback
     doors = Doors(names, page_server.server_port, beyond_loopback)
     page_server.application = StaticFiles(doors, ws_server.server_port)
     page_server.pre_start_hook = lambda handler: True       # true: go on as plain HTTP
@@ -1552,11 +1501,11 @@ def main() -> None:
     for sub, make_frame in relay.inputs:
         spawn_part(exit_status, "relay", relay.run, sub, make_frame)
     url = page_url(options.host, page_server.server_port)
-    print_banner(options, url, page_server.server_port, relay.endpoint)
+    print_banner(options, url, page_server.server_port, publishers_endpoint)
     if options.source == "sine":
-        spawn_part(exit_status, "sine wave", zmq_producer, context, relay.endpoint)
+        spawn_part(exit_status, "sine wave", zmq_producer, context, publishers_endpoint)
     if options.source == "stdin":
-        spawn_part(exit_status, "reader of standard input", stdin_producer, context, relay.endpoint)
+        spawn_part(exit_status, "reader of standard input", stdin_producer, context, publishers_endpoint)
     if not options.no_browser:
         gevent.spawn(open_browsers, url)
 
