@@ -118,25 +118,16 @@ class Points {
     return this.xs[after] - time < time - this.xs[after - 1] ? after : after - 1;
   }
 
-  copy({from, to}) {
-    const copy = new Points();
-    for (let place = from; place < to; place += 1) copy.push(this.xs[place], this.ys[place]);
-    return copy;
-  }
-
   // The history comes again after a new connection, from this point on: what it will bring is dropped here.
   dropFrom(x, y) {
-    for (let place = this.start; place < this.end; place += 1) {
-      if (this.xs[place] === x && this.ys[place] === y) {
-        Object.assign(this, this.copy({from: this.start, to: place}));
-        return;
-      }
+    const {xs, ys, start, end} = this;
+    let same = start;  // the place of this point
+    while (same < end && (xs[same] !== x || ys[same] !== y)) same += 1;
+    const isHere = same < end;
+    Object.assign(this, new Points());
+    for (let place = start; place < same; place += 1) {
+      if (isHere || xs[place] < x) this.push(xs[place], ys[place]);  // where it is not here, all that is older stays
     }
-    const older = new Points();  // the point is not here, so all that is older stays
-    for (let place = this.start; place < this.end; place += 1) {
-      if (this.xs[place] < x) older.push(this.xs[place], this.ys[place]);
-    }
-    Object.assign(this, older);
   }
 }
 
@@ -150,31 +141,26 @@ const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens
 
 const lines = new Map();
 const forgotten = new Map();  // label -> newest x, the oldest first; other tabs may show them: their colors stay taken
+const shownLines = () => [...lines.values()].filter(line => !line.hidden);
 let received = 0;  // points
-let openedAt = 0;  // when the connection opened
+let openedAt = 0;  // when the connection opened; 0: it is not open
 
 function addPoint({x, y, label = DEFAULT_LABEL}) {
   if (Math.abs(x) > LAST_DATE) return;
-  if (x <= forgotten.get(label) && mayBeHistory(Date.now())) return;  // the history after a new connection
+  const now = Date.now();
+  const mayBeHistory = now - openedAt < HISTORY_TIME;
+  if (mayBeHistory && x <= forgotten.get(label)) return;  // it comes again after a new connection
   const line = lines.get(label) || addLine(label);
   if (line.comesAgain) line.points.dropFrom(x, y);
   line.comesAgain = false;
   line.points.push(x, y);
   received += 1;
   line.arrival = received;
-  line.heard = Math.max(line.heard, timeOfSending(x, Date.now()));
+  // A point of the history was sent when it says. Any other has just been sent, whatever its clock says.
+  line.heard = Math.max(line.heard, mayBeHistory && isNear(x, now) ? Math.min(x, now) : now);
   while (line.decimals < MAX_DECIMALS && Number(y.toFixed(line.decimals)) !== y) line.decimals += 1;
   keepToMaxPoints();
   askForDrawing();
-}
-
-// A point of the history was sent when it says. Any other has just been sent, whatever its clock says.
-function timeOfSending(x, now) {
-  return mayBeHistory(now) && isNear(x, now) ? Math.min(x, now) : now;
-}
-
-function mayBeHistory(now) {
-  return now - openedAt < HISTORY_TIME;
 }
 
 function addLine(label) {
@@ -183,9 +169,9 @@ function addLine(label) {
   const line = {
     label,
     points,
-    drawn: paused ? new Points() : points,  // what there is to be seen of it: while paused, a copy from then
+    drawn: paused ? new Points() : points,  // what there is to be seen of it: while paused, what there was then
     hidden: false,
-    lastBeforePause: null,  // the y of its last point then
+    stopped: false,  // when it was drawn last, so that this rests while paused
     heard: -Infinity,  // when its last point was sent
     arrival: 0,  // the number of its last point among all that were received
     comesAgain: false,  // from the start of the history, after a new connection
@@ -286,11 +272,6 @@ function isStopped({points, heard}, now) {
 
 function isNear(time, now) {
   return Math.abs(time - now) < YEAR;
-}
-
-// Everybody's first slip: x is a time of these days, but in seconds.
-function isInSeconds(x, now) {
-  return isNear(1000 * x, now);
 }
 
 function newestX({points}) {
@@ -394,7 +375,6 @@ function extremesOf(pairs, silence, {left, right}) {
 
 // What the line shows at a time: the y of the nearest point, if the line is drawn there or the point is within reach.
 function readingAt({drawn, silence}, time, reach) {
-  if (!drawn.length) return null;
   const nearest = drawn.placeNearest(time);
   const x = drawn.xs[nearest];
   const beyond = x < time ? nearest + 1 : nearest - 1;  // the point on the other side of that time
@@ -509,17 +489,16 @@ function durationText(duration, round) {
 
 const threeDigits = number => Number(number.toPrecision(3));
 
-// ["2026-11-25", "09:30:00.123"]
-function dateAndClock(time) {
-  const utc = new Date(time - new Date(time).getTimezoneOffset() * MINUTE);
-  return utc.toISOString().slice(0, -1).split("T");
+// Whole milliseconds only: Flot would write 59.9996 s as 59.000 s.
+function localTime(time, format = "%H:%M:%S.%3s") {
+  return $.plot.formatDate($.plot.dateGenerator(Math.floor(time), {timezone: "browser"}), format);
 }
 
 // What is odd about a line, in words.
 function noteOn(line, now, span) {
   const x = newestX(line);
-  if (isInSeconds(x, now)) return "its x is in seconds, ZWS wants milliseconds: × 1000";
-  if (isStopped(line, now)) {
+  if (isNear(1000 * x, now)) return "its x is in seconds, ZWS wants milliseconds: × 1000";
+  if (line.stopped) {
     const ago = `${durationText(now - line.heard, number => Math.floor(number) || 1)} ago`;
     return line.points.length > 1 ? `stopped ${ago}` : ago;
   }
@@ -534,11 +513,9 @@ function noteOn(line, now, span) {
 const address = new URLSearchParams(location.search);
 const datalen = clamp(Math.floor(Number(address.get("points"))) || 100, 2, 100000);  // points of the slowest line
 const fixedScale = readScale(address.get("y") || "");
-let chosenLength = 0;  // of the span, in milliseconds; 0: the last points
+const chosenLength = () => Number(element("span").value) * SECOND;  // of the span; 0: the last points
 let apart = address.has("apart");
-let paused = false;
-let pausedAt = 0;  // the time
-let pausedSpan = null;  // all that was there then, of which `span` may be a part
+let paused = null;  // or {at, span}: the time, and all that was to be seen then, of which `span` may be a part
 let span = {left: Date.now() - STOPPED_TIME, right: Date.now()};  // which is shown
 
 function readScale(text) {
@@ -548,7 +525,7 @@ function readScale(text) {
 
 function writeAddress() {
   const write = (name, value, isThere) => (isThere ? address.set(name, value) : address.delete(name));
-  write("span", chosenLength / SECOND, chosenLength > 0);
+  write("span", element("span").value, chosenLength() > 0);
   write("apart", "", apart);
   const text = address.toString().replaceAll("%2C", ",").replace(/=(?=&|$)/g, "");  // as one writes it: y=-1,1&apart
   history.replaceState(null, "", text ? `?${text}` : location.pathname);
@@ -586,6 +563,7 @@ function drawFrame() {
 // ---- drawing: what. Strips from top to bottom, each of them a plot: one for all lines, or one for each line ----
 
 const TIME_LABEL_ROOM = 2.5;  // times as wide as a time is written, from one to the next
+const LABEL_HEIGHT = 14;  // pixels; Flot would measure all labels but the first and the last
 const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
 const SIDE_MARGIN = 8;  // pixels beside the plots,
 const MARGIN = 6;  // and above and below them,
@@ -603,26 +581,28 @@ const ruler = document.createElement("canvas").getContext("2d");
 ruler.font = "12px system-ui, sans-serif";
 
 function draw(isNewLayout = false) {
-  element("waiting").hidden = lines.size > 0;
-  element("placeholder").hidden = !lines.size;
-  if (!lines.size) return clearGraph();
-  const now = paused ? pausedAt : Date.now();
-  const shown = [...lines.values()].filter(line => !line.hidden);
-  if (!paused && !drag) span = liveSpan(shown, now, chosenLength, datalen);
+  element("waiting").hidden = lines.size > 0;  // it covers the graph
+  const now = paused ? paused.at : Date.now();
+  const shown = shownLines();
+  if (!paused) {
+    for (const line of lines.values()) line.stopped = isStopped(line, now);
+  }
+  if (!paused && !drag) span = liveSpan(shown, now, chosenLength(), datalen);
   const columns = Math.max(element("placeholder").clientWidth, 1);
   for (const line of shown) fitLine(line, columns, now);
-  const groups = groupsOf(shown, now);
+  const groups = groupsOf(shown);
   if (isNewLayout || strips.length !== groups.length || pixelRatio !== devicePixelRatio) buildStrips(groups.length);
   groups.forEach((group, number) => fitStrip(strips[number], group, now));
   alignStrips();
   strips.forEach((strip, number) => drawStrip(strip, groups[number]));
   if (stripOfTimes) drawStrip(stripOfTimes, []);
+  showSelection();
   showReadings();
 }
 
 // The lines of each strip. A line that has stopped has none of its own when nothing of it is in sight any more.
-function groupsOf(shown, now) {
-  const own = apart ? shown.filter(line => line.extremes || line.drawn.length && !isStopped(line, now)) : [];
+function groupsOf(shown) {
+  const own = apart ? shown.filter(line => line.extremes || line.drawn.length && !line.stopped) : [];
   return own.length ? own.map(line => [line]) : [shown];
 }
 
@@ -632,7 +612,7 @@ function fitLine(line, columns, now) {
   line.silence = silenceOf(line.pairs, (span.right - span.left) / columns);
   line.extremes = extremesOf(line.pairs, line.silence, span);
   if (!line.extremes) return;
-  const isLookedAtCloser = paused && span !== pausedSpan;
+  const isLookedAtCloser = paused && span !== paused.span;
   const isWave = !isLookedAtCloser && isArticlesWave(line.label, line.pairs);
   line.scale = settledScale(line.scale, isWave ? ARTICLE_SCALE : fittingScale(line.extremes), now);
 }
@@ -665,10 +645,11 @@ function drawStrip(strip, group) {
   const {plot} = strip;
   if (!isInSight(strip)) return;
   const length = span.right - span.left;
-  Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ...timeFormat(length)});
-  Object.assign(plot.getYAxes()[0].options, {
-    min: strip.shownScale.low, max: strip.shownScale.high, ticks: withEnds(strip.ticks),
-  });
+  const format = timeFormat(length);
+  const count = strip.box.clientWidth / (TIME_LABEL_ROOM * format.labelWidth);
+  Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ticks: count, ...format});
+  const {low, high} = strip.shownScale;
+  Object.assign(plot.getYAxes()[0].options, {min: low, max: high, ticks: strip.ticks});
   const dotTime = DOT_ROOM * length / plot.width();  // in milliseconds
   const isDotted = group.length <= MAX_DOTTED_LINES && group.every(line => isSparse(line.pairs, dotTime));
   plot.setData(group.flatMap(line => {
@@ -676,7 +657,7 @@ function drawStrip(strip, group) {
     const fill = group.length <= MAX_DOTTED_LINES && FILL_OPACITY / group.length;
     const whole = {name: line.label, color: line.color, data, lines: {fill}, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
-    return isDotted || !lone.data.length ? [whole] : [whole, lone];
+    return isDotted ? [whole] : [whole, lone];
   }));
   plot.setupGrid();
   plot.draw();
@@ -697,27 +678,17 @@ function timeFormat(length) {
   return {minTickSize, timeformat: "%Y-%m-%d", labelWidth: 76};
 }
 
-// Flot leaves out the first and the last tick: so these are two that nobody sees.
-function withEnds(ticks) {
-  return [[-Infinity, ""], ...ticks, [Infinity, ""]];
-}
-
 function isInSight({box}) {
   const {scrollTop, clientHeight} = element("placeholder");
   return box.offsetTop < scrollTop + clientHeight && box.offsetTop + box.offsetHeight > scrollTop;
 }
 
-function timeTicks(axis) {
-  const count = element("placeholder").clientWidth / (TIME_LABEL_ROOM * axis.options.labelWidth);
-  axis.delta = (axis.max - axis.min) / count;
-  return withEnds(axis.tickGenerator(axis));
-}
-
 function buildStrips(count) {
-  removeStrips();
+  for (const strip of allStrips()) strip.plot.destroy();
+  element("placeholder").replaceChildren();
   pixelRatio = devicePixelRatio;
   const isMany = count > 1;
-  const timeOptions = isMany ? {showTickLabels: "none", showTicks: false} : {};
+  const timeOptions = isMany ? {showTickLabels: "none", showTicks: false, labelHeight: 0} : {};
   const margins = {top: apart ? NAME_ROOM : MARGIN, bottom: isMany ? 0 : MARGIN};
   strips = Array.from({length: count}, () => newStrip("strip"));
   stripOfTimes = isMany ? newStrip("strip time") : null;
@@ -736,34 +707,14 @@ function newStrip(className) {
 // Flot takes the colors, the size and the resolution of the screen when a plot is made.
 function newPlot(strip, timeOptions, margins) {
   const css = variable => getComputedStyle(document.documentElement).getPropertyValue(variable);
-  const axis = {show: true, autoScale: "none", showMinorTicks: false, tickColor: css("--line")};
+  const axis = {show: true, autoScale: "none", showMinorTicks: false, labelHeight: LABEL_HEIGHT};
   return $.plot(strip.room, [], {
     series: {shadowSize: 0, lines: {show: true, lineWidth: 2}, points: {radius: 2.5, fillColor: css("--back")}},
-    xaxis: {...axis, mode: "time", timeBase: "milliseconds", timezone: "browser", ticks: timeTicks, ...timeOptions},
+    xaxis: {...axis, mode: "time", timeBase: "milliseconds", timezone: "browser", ...timeOptions},
     yaxis: axis,
     grid: {borderWidth: 1, borderColor: css("--line"), tickColor: css("--line"),
            margin: {left: SIDE_MARGIN, right: SIDE_MARGIN, ...margins}},
   });
-}
-
-function removeStrips() {
-  for (const strip of allStrips()) strip.plot.destroy();
-  strips = [];
-  stripOfTimes = null;
-  element("placeholder").replaceChildren();
-}
-
-function clearGraph() {
-  removeStrips();
-  hairAt = null;
-  drag = null;
-  placeHair();
-  showSelection();
-}
-
-function redrawAll() {
-  draw(true);
-  showSelection();
 }
 
 // After a choice the scales fit at once. A line out of sight keeps its own, by which its last value is written.
@@ -772,8 +723,8 @@ function outdateScales() {
   for (const strip of strips) strip.scale = null;
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-new ResizeObserver(redrawAll).observe(element("placeholder"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
+new ResizeObserver(() => draw(true)).observe(element("placeholder"));
 
 // ---- reading: the hair, and the legend (Flot's own takes labels as HTML) ----
 
@@ -814,17 +765,17 @@ function showReadings() {
     setText(value, readingText(line));
     value.style.minWidth = `${widestReading(line)}ch`;
     if (paused) continue;  // what is said of the lines rests, like the picture
-    const stopped = isStopped(line, now);
     setText(note, noteOn(line, now, span));
-    whole.classList.toggle("stopped", stopped);
-    forget.hidden = !stopped;
+    whole.classList.toggle("stopped", line.stopped);
+    forget.hidden = !line.stopped;
   }
 }
 
 function readingText(line) {
-  const reach = REACH * (span.right - span.left) / strips[0].plot.width();
-  const last = paused ? line.lastBeforePause : line.points.ys[line.points.end - 1];
-  const y = hairAt === null ? last : readingAt(line, timeAt(hairAt), reach);
+  const reach = REACH * (span.right - span.left) / plotInSight().width();
+  const {drawn} = line;
+  if (!drawn.length) return "–";  // it came while paused
+  const y = hairAt === null ? drawn.ys[drawn.end - 1] : readingAt(line, timeAt(hairAt), reach);
   return y === null ? "–" : numberText(y, legibleDifference(line), line.scale ? sizeOf(line.scale) : Math.abs(y));
 }
 
@@ -841,28 +792,33 @@ function setText(node, text) {
 
 function placeHair() {
   const hair = element("hair");
-  hair.hidden = hairAt === null || !strips.length || !element("selection").hidden;
+  hair.hidden = hairAt === null || !lines.size || !element("selection").hidden;
   if (hair.hidden) return;
   hair.style.left = `${pixelAt(hairAt)}px`;
   hair.classList.toggle("flipped", hairAt > 0.5);
-  setText(hair.firstChild, dateAndClock(timeAt(hairAt))[1]);
+  setText(hair.firstChild, localTime(timeAt(hairAt)));
+}
+
+// Whose margins are those of all: a strip that is scrolled out of sight is not drawn, so its own may be old.
+function plotInSight() {
+  return (stripOfTimes || strips[0]).plot;
 }
 
 // Where a part of the span is, in pixels from the left of the graph; and the other way round.
 function pixelAt(part) {
-  const {plot} = strips[0];
+  const plot = plotInSight();
   return plot.getPlotOffset().left + part * plot.width();
 }
 
 function partAt(pageX) {
-  const {plot} = strips[0];
+  const plot = plotInSight();
   return clamp((pageX - plot.offset().left) / plot.width(), 0, 1);
 }
 
 function moveHair(part) {
   hairAt = part;
   if (part === null) describeHair(100, "now");
-  if (strips.length) showReadings();
+  showReadings();
 }
 
 function describeHair(percent, text) {
@@ -880,13 +836,12 @@ const KEYS = {  // where each key moves the hair
 };
 
 element("placeholder").onkeydown = event => {
-  if (!KEYS[event.key] || !strips.length) return;
+  if (!KEYS[event.key]) return;
   event.preventDefault();
   moveHair(KEYS[event.key](hairAt === null ? 1 : hairAt));
   if (hairAt === null) return;
-  const shown = [...lines.values()].filter(line => !line.hidden);
-  const readings = shown.map(line => `${nameOf(line.label)} ${readingText(line)}`);
-  describeHair(Math.round(100 * hairAt), `${dateAndClock(timeAt(hairAt))[1]}: ${readings.join(", ")}`);
+  const readings = shownLines().map(line => `${nameOf(line.label)} ${readingText(line)}`);
+  describeHair(Math.round(100 * hairAt), `${localTime(timeAt(hairAt))}: ${readings.join(", ")}`);
 };
 
 element("placeholder").onblur = () => moveHair(null);
@@ -904,7 +859,7 @@ let drag = null;  // {from, to}: parts of the span
 element("placeholder").onpointerdown = event => {
   if (!event.isPrimary) return leaveDrag();  // a second finger
   const isOnScrollBar = event.target === element("placeholder") && event.offsetX >= event.target.clientWidth;
-  if (event.button !== 0 || isOnScrollBar || !strips.length) return;
+  if (event.button !== 0 || isOnScrollBar) return;
   const part = partAt(event.pageX);
   drag = {from: part, to: part};
   moveHair(part);
@@ -912,7 +867,6 @@ element("placeholder").onpointerdown = event => {
 };
 
 element("placeholder").onpointermove = event => {
-  if (!strips.length) return;
   if (drag) drag.to = partAt(event.pageX);
   showSelection();
   moveHair(partAt(event.pageX));
@@ -933,7 +887,7 @@ element("placeholder").onpointerleave = event => {
 };
 
 element("placeholder").ondblclick = () => {
-  if (paused) showStill(pausedSpan);
+  if (paused) showStill(paused.span);
 };
 
 function leaveDrag() {
@@ -958,21 +912,16 @@ function showSelection() {
   setText(selection.firstChild, `Δt ${durationText(right - left, threeDigits)}`);
 }
 
-// ---- pausing: the picture rests on copies, while points go on coming ----
+// ---- pausing: the picture rests, while points go on coming: behind the end of what is drawn, or into new arrays ----
 
 function pause() {
-  paused = true;
-  pausedAt = Date.now();
-  pausedSpan = span;
-  for (const line of lines.values()) {
-    line.drawn = line.points.copy(line.points.placesThrough(span));
-    line.lastBeforePause = line.points.ys[line.points.end - 1];
-  }
+  paused = {at: Date.now(), span};
+  for (const line of lines.values()) line.drawn = Object.assign(new Points(), line.points);
   element("pause").textContent = "Resume";
 }
 
 function resume() {
-  paused = false;
+  paused = null;
   for (const line of lines.values()) line.drawn = line.points;
   element("pause").textContent = "Pause";
   askForDrawing();
@@ -1002,7 +951,6 @@ document.addEventListener("keydown", event => {  // wherever the focus is: butto
 });
 
 element("span").onchange = () => {
-  chosenLength = Number(element("span").value) * SECOND;
   writeAddress();
   outdateScales();
   resume();
@@ -1012,15 +960,13 @@ element("apart").onclick = () => {
   apart = !apart;
   element("apart").setAttribute("aria-pressed", apart);
   writeAddress();
-  redrawAll();
+  draw(true);
 };
 
 element("save").onclick = () => {
-  const shown = [...lines.values()].filter(line => !line.hidden);
-  const [date, clock] = dateAndClock(Date.now());
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([csvOf(shown, span)], {type: "text/csv"}));
-  link.download = `zws ${date} ${clock.slice(0, 8).replaceAll(":", ".")}.csv`;
+  link.href = URL.createObjectURL(new Blob([csvOf(shownLines(), span)], {type: "text/csv"}));
+  link.download = localTime(Date.now(), "zws %Y-%m-%d %H.%M.%S.csv");
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), MINUTE);  // when the browser has surely read it
 };
@@ -1030,8 +976,7 @@ function csvOf(shown, {left, right}) {
   const rows = ["time_ms,label,y"];
   for (const {label, drawn} of shown) {
     const field = /[",\r\n]/.test(label) ? `"${label.replaceAll('"', '""')}"` : label;
-    const {from, to} = drawn.placesIn({left, right});
-    for (let place = from; place < to; place += 1) {
+    for (let place = drawn.start; place < drawn.end; place += 1) {
       const x = drawn.xs[place];
       if (x >= left && x <= right) rows.push(`${x},${field},${drawn.ys[place]}`);
     }
@@ -1046,10 +991,8 @@ function showChoices() {
   select.options[0].text = `${datalen} points`;
   const asked = Number(address.get("span"));
   if (asked > 0 && asked <= LONGEST_SPAN) {
-    const isThere = [...select.options].some(option => Number(option.value) === asked);
-    if (!isThere) select.add(new Option(durationText(asked * SECOND, threeDigits), asked));
-    select.value = String(asked);
-    chosenLength = asked * SECOND;
+    select.value = asked;  // or "", if there is no such option
+    if (!select.value) select.add(new Option(durationText(asked * SECOND, threeDigits), asked, true, true));
   }
   element("apart").setAttribute("aria-pressed", apart);
 }
@@ -1062,7 +1005,6 @@ const LONGEST_WAIT = 4 * SECOND;
 
 let attempts = 0;  // to connect again, so far
 let retry = null;  // the timer of the next one
-let isOpen = false;
 
 function connect() {
   clearTimeout(retry);
@@ -1070,25 +1012,20 @@ function connect() {
   if (attempts) element("retry").textContent = "Trying again";
   const scheme = location.protocol.replace("http", "ws");
   const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(address.get("ws")) || DEFAULT_WS_PORT}/`);
-  let failed = false;
   ws.onopen = () => {
     attempts = 0;
-    isOpen = true;
     openedAt = Date.now();
     for (const line of lines.values()) line.comesAgain = true;
     showStatus("Connected");
   };
   ws.onmessage = message => addPoint(JSON.parse(message.data));
-  ws.onerror = () => {
-    failed = true;
-  };
-  ws.onclose = () => {
+  ws.onclose = event => {
     const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
     const spread = wait * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
     attempts += 1;
-    isOpen = false;
+    openedAt = 0;
     retry = setTimeout(connect, spread);
-    showStatus(failed ? "Error" : "Closed", `Next try in ${(spread / SECOND).toFixed(1)} s`);
+    showStatus(event.wasClean ? "Closed" : "Error", `Next try in ${(spread / SECOND).toFixed(1)} s`);
   };
 }
 
@@ -1110,14 +1047,12 @@ let rates = [];  // {time, received} at the last seconds
 setInterval(() => {
   rates = [...rates.slice(-RATE_SECONDS), {time: performance.now(), received}];
   const [first, last] = [rates[0], rates.at(-1)];
-  const rate = (last.received - first.received) / (last.time - first.time) * SECOND;
-  if (rates.length > 1 && isOpen) element("rate").textContent = rateText(Number(rate.toFixed(rate < 10 ? 1 : 0)));
+  const exactRate = (last.received - first.received) / (last.time - first.time) * SECOND;
+  const rate = Number(exactRate.toFixed(exactRate < 10 ? 1 : 0));
+  if (rates.length > 1 && openedAt) element("rate").textContent = rate === 1 ? "1 point/s" : `${rate} points/s`;
   askForDrawing();  // lines may have stopped
 }, SECOND);
 
-function rateText(rate) {
-  return rate === 1 ? "1 point/s" : `${rate} points/s`;
-}
-
 showChoices();
+draw();
 connect();

@@ -91,7 +91,7 @@ def test_it_connects_by_an_ipv6_address_too(zws, open_tab):
 def test_the_sine_wave_alone_is_the_articles_graph_from_the_start(zws, open_tab):
     page = open_tab(zws("--history", "0").url)
     seen = wait_until(lambda: xs(page))
-    assert len(seen) < 50 and axes(page)["y"] == [0, 5] and axes(page)["values"] == ["0", "1", "2", "3", "4", "5"]
+    assert len(seen) < 50 and axes(page)["y"] == [0, 5] and sorted(axes(page)["values"]) == [*"012345"]
     assert page.evaluate(f"({LINES})()")[0]["dots"]
     moves(page)
     assert axes(page)["y"] == [0, 5]

@@ -919,6 +919,23 @@ def test_a_new_layout_leaves_the_strips_where_they_were_scrolled(feed):
         assert axes(page, 10)["values"], "and those in sight are drawn"
 
 
+def test_the_hair_is_at_the_pointer_also_where_the_first_strip_is_scrolled_out_of_sight(feed):
+    feed = feed("&apart")
+    page = feed.page
+    for number in range(20):
+        line = feed.line(f"line {number}", value=lambda i: 1e6 + 123_456 * i)
+    page.evaluate("document.getElementById('placeholder').scrollTop = 100000")
+    canvas = page.query_selector("#placeholder canvas")
+    page.set_viewport_size({"width": 790, "height": 580})
+    wait_until(lambda: not canvas.evaluate("canvas => canvas.isConnected"))
+    x, y = place(page, line[50][0], None, -1)
+    page.mouse.move(x, y)
+    wait_until(lambda: page.is_visible("#hair"))
+    assert page.locator("#hair").bounding_box()["x"] == pytest.approx(x, abs=1)
+    assert abs(float(page.inner_text("#hair")[6:]) - 55.1) < 0.02
+    assert values(page)["line 3"] == values(page)["line 19"] == "7172800"
+
+
 def test_a_screen_of_another_resolution_is_drawn_for(feed):
     feed = feed(viewport={"width": 800, "height": 600})
     feed.line("a")
