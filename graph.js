@@ -140,7 +140,7 @@ const LAST_DATE = 8.6e15;  // JavaScript's dates end a little later, and as long
 const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
 
 const lines = new Map();
-const forgotten = new Map();  // label -> newest x, the oldest first; other tabs may show them: their colors stay taken
+const forgotten = new Map();  // label -> newest x, in the order of forgetting; others may show them: colors stay taken
 const shownLines = () => [...lines.values()].filter(line => !line.hidden);
 let received = 0;  // points
 let openedAt = 0;  // when the connection opened; 0: it is not open
@@ -171,7 +171,7 @@ function addLine(label) {
     points,
     drawn: paused ? new Points() : points,  // what there is to be seen of it: while paused, what there was then
     hidden: false,
-    stopped: false,  // when it was drawn last, so that this rests while paused
+    stopped: false,  // whether it had, when it was drawn last: so this rests while paused
     heard: -Infinity,  // when its last point was sent
     arrival: 0,  // the number of its last point among all that were received
     comesAgain: false,  // from the start of the history, after a new connection
@@ -253,7 +253,7 @@ const SILENCE_PIXELS = 3;  // and that is so wide
 const CLOCK_TOLERANCE = 10 * SECOND;  // clocks differ; from here on one of them is wrong
 const SHORTEST_SPAN = 1;  // in milliseconds
 
-// Three quarters of the intervals are no longer than this one: so neither a few silences count, nor points in bursts.
+// Three quarters of the intervals are no longer than this one: so neither a few silences count, nor pairs of points.
 function usualInterval(intervals) {
   return Float64Array.from(intervals).sort()[Math.floor((intervals.length - 1) * 3 / 4)];
 }
@@ -283,13 +283,13 @@ function clockError(line) {
   return newestX(line) - line.heard;
 }
 
-// The lines that say which span is live: not those that have stopped, unless nothing but lone points has come since;
+// The lines that say which span is live: not those that have stopped, unless each of the others has but one point;
 // and not those whose clock is wrong.
 function leadingLines(shown, now) {
   const live = shown.filter(line => !isStopped(line, now));
   const candidates = live.some(({points}) => points.length > 1) ? live : shown;
   const dated = candidates.filter(line => isNear(newestX(line), now));
-  if (!dated.length) return candidates;  // points of 1970 that are meant: any x may be right
+  if (!dated.length) return candidates;  // no x is near today, as where one counts from 0: any may be right
   const leastError = least(dated.map(line => Math.abs(clockError(line))));
   return dated.filter(line => Math.abs(clockError(line)) <= leastError + CLOCK_TOLERANCE);
 }
@@ -320,7 +320,7 @@ function pairsThrough(points, span, columns) {
   if (to - from <= 2 * columns) return Array.from({length: to - from}, (_, number) => pair(from + number));
   const width = (span.right - span.left) / columns;
   const first = Math.floor(span.left / width) - 1;
-  const count = columns + 3;  // one on either side for the neighbours of the span, which may begin within a column
+  const count = columns + 3;  // a span may begin within a column: one more; and one on either side for its neighbours
   const lowest = new Int32Array(count).fill(-1);  // the place of each column's lowest point
   const highest = new Int32Array(count).fill(-1);
   for (let place = from; place < to; place += 1) {
@@ -344,7 +344,7 @@ function silenceOf(pairs, pixelTime) {
   return Math.max(SILENCE_INTERVALS * usualInterval(intervals), SILENCE_PIXELS * pixelTime);
 }
 
-// A null between two points breaks the line, for Flot. Where x goes back it is drawn as it came.
+// A null between two points breaks the line, for Flot. Where x goes back, it does not.
 function breakAt(silence, pairs) {
   const broken = [];
   pairs.forEach((pair, number) => {
@@ -377,8 +377,9 @@ function extremesOf(pairs, silence, {left, right}) {
 function readingAt({drawn, silence}, time, reach) {
   const nearest = drawn.placeNearest(time);
   const x = drawn.xs[nearest];
-  const beyond = x < time ? nearest + 1 : nearest - 1;  // the point on the other side of that time
-  const isJoined = beyond >= drawn.start && beyond < drawn.end && Math.abs(drawn.xs[beyond] - x) <= silence;
+  const beyond = x < time ? nearest + 1 : nearest - 1;  // the place on the other side of that time, if x is in order
+  const isThere = beyond >= drawn.start && beyond < drawn.end && (drawn.xs[beyond] < time) !== (x < time);
+  const isJoined = isThere && Math.abs(drawn.xs[beyond] - x) <= silence;
   return isJoined || Math.abs(x - time) <= reach ? drawn.ys[nearest] : null;
 }
 
@@ -461,7 +462,7 @@ const UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "
 function numberText(number, difference, size) {
   const isPlain = size === 0 || size >= PLAIN_FROM && size < PLAIN_BELOW;
   if (!isPlain && Math.abs(number) < difference / 2) return "0";
-  const powerOfTen = one => Math.floor(Math.log10(one) + 1e-9);  // the log of 0.001 is not quite -3
+  const powerOfTen = one => Math.floor(Math.log10(one) + 1e-9);  // a computed 0.001 may be a little less
   if (!isPlain) {
     const digits = powerOfTen(Math.abs(number)) - powerOfTen(difference);
     return number.toExponential(clamp(digits, 0, MOST_DIGITS)).replace("+", "");
@@ -475,7 +476,6 @@ const sizeOf = ({low, high}) => Math.max(Math.abs(low), Math.abs(high));
 // The difference that can be read off a line: of all its decimals if they are few, or a thousandth of its scale.
 function legibleDifference({decimals, scale}) {
   const received = 10 ** -decimals;
-  if (!scale) return received;
   const legible = Math.max((scale.high - scale.low) / 1000, LEAST_Y);
   if (decimals === MAX_DECIMALS) return legible;
   return scale.isConstant ? received : Math.max(received, legible);
@@ -499,7 +499,8 @@ function noteOn(line, now, span) {
   const x = newestX(line);
   if (isNear(1000 * x, now)) return "its x is in seconds, ZWS wants milliseconds: × 1000";
   if (line.stopped) {
-    const ago = `${durationText(now - line.heard, number => Math.floor(number) || 1)} ago`;
+    const whole = number => Math.floor(number) || 1;  // 0 where it has just been rounded up to a unit
+    const ago = `${durationText(now - line.heard, whole)} ago`;
     return line.points.length > 1 ? `stopped ${ago}` : ago;
   }
   const error = clockError(line);
@@ -563,7 +564,7 @@ function drawFrame() {
 // ---- drawing: what. Strips from top to bottom, each of them a plot: one for all lines, or one for each line ----
 
 const TIME_LABEL_ROOM = 2.5;  // times as wide as a time is written, from one to the next
-const LABEL_HEIGHT = 14;  // pixels; Flot would measure all labels but the first and the last
+const LABEL_HEIGHT = 14;  // pixels; Flot does not measure the first and the last label, and these may be all
 const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
 const SIDE_MARGIN = 8;  // pixels beside the plots,
 const MARGIN = 6;  // and above and below them,
@@ -655,6 +656,7 @@ function drawStrip(strip, group) {
   plot.setData(group.flatMap(line => {
     const data = breakAt(line.silence, line.pairs);
     const fill = group.length <= MAX_DOTTED_LINES && FILL_OPACITY / group.length;
+    // The name is not for Flot, but for those who ask what it has drawn (plot.getData()), such as the tests.
     const whole = {name: line.label, color: line.color, data, lines: {fill}, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
     return isDotted ? [whole] : [whole, lone];
@@ -776,7 +778,9 @@ function readingText(line) {
   const {drawn} = line;
   if (!drawn.length) return "–";  // it came while paused
   const y = hairAt === null ? drawn.ys[drawn.end - 1] : readingAt(line, timeAt(hairAt), reach);
-  return y === null ? "–" : numberText(y, legibleDifference(line), line.scale ? sizeOf(line.scale) : Math.abs(y));
+  if (y === null) return "–";
+  const scale = line.scale || fittingScale({low: y, high: y});  // a line that was never in the span has none
+  return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
 }
 
 // The digits do not jump where each number has the room of the longest on the line's scale.
@@ -836,7 +840,7 @@ const KEYS = {  // where each key moves the hair
 };
 
 element("placeholder").onkeydown = event => {
-  if (!KEYS[event.key]) return;
+  if (!KEYS[event.key] || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   moveHair(KEYS[event.key](hairAt === null ? 1 : hairAt));
   if (hairAt === null) return;
@@ -947,7 +951,7 @@ document.addEventListener("keydown", event => {  // wherever the focus is: butto
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
   if (event.code !== "Space" || isOther) return;
   event.preventDefault();
-  if (!event.repeat) togglePause();
+  if (!event.repeat && !drag) togglePause();
 });
 
 element("span").onchange = () => {

@@ -372,6 +372,23 @@ def test_a_live_line_whose_clock_is_off_says_so_and_stretches_nobodys_axis(feed)
     assert length(feed.page) == pytest.approx(12.9)
 
 
+def test_the_value_of_a_line_that_is_never_in_sight_is_true(feed):
+    feed = feed()
+    feed.line("right")
+    feed.line("early", ago=-7200, value=lambda i: 1e-8)
+    assert float(values(feed.page)["early"]) == 1e-8
+
+
+def test_nothing_is_read_beyond_the_end_of_a_line_whose_last_point_went_back(feed):
+    feed = feed()
+    feed.line("a")
+    feed.send("b", *[[NOW - 6000 + 100 * i, i] for i in range(30)], [NOW - 3150, 7])
+    hover(feed.page, NOW - 1000)
+    assert wait_until(lambda: feed.page.is_visible("#hair") and values(feed.page))["b"] == "–"
+    hover(feed.page, NOW - 4000)
+    assert values(feed.page)["b"] == "20"
+
+
 def test_where_all_clocks_differ_from_the_tabs_nothing_is_said(feed):
     feed = feed()
     feed.passes(5)
@@ -678,6 +695,7 @@ def test_arrow_keys_move_the_hair_and_say_what_is_there(feed):
     assert page.get_attribute("#placeholder", "aria-valuetext") == "00:00:00.000: a 100"
     assert page.get_attribute("#placeholder", "aria-valuenow") == "100"
     page.keyboard.press("Escape")
+    page.keyboard.press("Control+ArrowLeft")        # the browser's, as Alt and an arrow are
     assert not page.is_visible("#hair")
     page.keyboard.press("ArrowLeft")
     page.focus("#pause")
