@@ -71,7 +71,8 @@ def has_message(receiver: zmq.Socket) -> bool:
 
     This is zmq.Socket's own `get`. That of zmq.green, asked for EVENTS, looks once more after its answer, which uses up
     the descriptor's signal (see wait_for_message): what came in between would be in no answer, and would wake nobody.
-    (int() is for mypy, to which an option may also be bytes or a str.)
+    Most sockets here are plain ones; of zmq.green is the monitor in send_lines. (int() is for mypy, to which an option
+    may also be bytes or a str.)
     """
     return bool(int(zmq.Socket.get(receiver, zmq.EVENTS)) & zmq.POLLIN)
 
@@ -648,7 +649,7 @@ def cut_off_newest(monitor: zmq.Socket, what: str, max_connections: int) -> None
 
 def shut_down(descriptor: int, endpoint: bytes) -> None:
     """Ends a connection that libzmq has accepted at the endpoint, unless it is gone and its descriptor is another's."""
-    # Of whatever family it really is: getsockname and shutdown go by the descriptor, not by the AF_INET given here.
+    # AF_INET may be wrong, which does no harm: getsockname and shutdown go by the descriptor.
     with (contextlib.suppress(OSError), socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as connection):
         own_name = connection.getsockname()
         is_path = not isinstance(own_name, tuple)       # of an ipc:// endpoint, where there is no port to compare
@@ -714,7 +715,7 @@ class Tab:
             self.leave()
 
     def join(self) -> None:
-        """The history first, then live batches. If anything yielded here, a point could be missing, or come twice."""
+        """The history first, then live batches. If anything yielded here, points could come twice, or out of order."""
         self.subscriber.set(zmq.RCVHWM, QUEUE_HIGH_WATER_MARK)
         self.subscriber.connect(QUEUE)
         self.relay.tabs[self] = None        # `publish` makes the queue see the SUB before it sends the next batch
@@ -1201,7 +1202,7 @@ class Server(WSGIServer):
 
 
 def report_errors_in_one_line(hub: Any) -> None:
-    """Makes gevent's hub report an error in one line, without a traceback, and lost connections not at all."""
+    """Makes gevent's hub report an error in one line, and connections that were reset or timed out not at all."""
     out_of_descriptors = ThrottledLog("could not accept a connection {} times")
 
     def print_exception(context: object, kind: type[BaseException], error: BaseException, traceback: object) -> None:
@@ -1484,6 +1485,7 @@ def main() -> None:
     with opening(f"{host}:{options.ws_port}"):
         ws_server.open()
 
+    # Once they are open, server_host and server_port are those really bound: an address, never a name, and no port 0.
     names = ["localhost", "127.0.0.1", "[::1]", host, *options.allow_host]
     beyond_loopback = not ipaddress.ip_address(page_server.server_host).is_loopback
     doors = Doors(names, page_server.server_port, beyond_loopback)
