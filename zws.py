@@ -71,8 +71,8 @@ def has_message(receiver: zmq.Socket) -> bool:
 
     This is zmq.Socket's own `get`. That of zmq.green, asked for EVENTS, looks once more after its answer, which uses up
     the descriptor's signal (see wait_for_message): what came in between would be in no answer, and would wake nobody.
-    Most sockets here are plain ones; of zmq.green is the monitor in send_lines. (int() is for mypy, to which an option
-    may also be bytes or a str.)
+    Most sockets that come in here are plain ones; of zmq.green is the monitor in send_lines. (int() is for mypy, to
+    which an option may also be bytes or a str.)
     """
     return bool(int(zmq.Socket.get(receiver, zmq.EVENTS)) & zmq.POLLIN)
 
@@ -1047,7 +1047,7 @@ class StaticFiles:
         return PAGE + "?" + "&".join([f"ws={self.ws_port}", *view])
 
     def serve_file(self, environ: Environ, start_response: StartResponse, host_name: str) -> Iterable[bytes]:
-        """Has paste serve the file. It gets no header of the request: an odd If-None-Match makes it fail."""
+        """Has paste serve the file. It gets no HTTP_ header of the request: an odd If-None-Match makes it fail."""
         without_headers = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
         start: list[Any] = []               # the status and the headers with which paste calls start_response
         body = self.parser(without_headers, lambda *arguments: start.extend(arguments))
@@ -1426,7 +1426,7 @@ def send_lines(endpoint: str) -> None:
     publisher = new_line_publisher(context)
     with opening(endpoint):
         watch = connect_and_watch(publisher, "server", endpoint)
-    with opening("standard input"):
+    with opening("standard input"):         # read_lines raises OSError where it is closed, or cannot be read
         publish_lines(publisher)
     watch.kill()
     publisher.close()
