@@ -171,7 +171,7 @@ function addLine(label) {
     points,
     drawn: paused ? new Points() : points,  // what there is to be seen of it: while paused, what there was then
     hidden: false,
-    stopped: false,  // whether it had, when it was drawn last: so this rests while paused
+    stopped: false,  // whether it has, as `draw` finds first; so this rests while paused
     heard: -Infinity,  // when its last point was sent
     arrival: 0,  // the number of its last point among all that were received
     comesAgain: false,  // from the start of the history, after a new connection
@@ -286,7 +286,7 @@ function clockError(line) {
 // The lines that say which span is live: not those that have stopped, unless each of the others has but one point;
 // and not those whose clock is wrong.
 function leadingLines(shown, now) {
-  const live = shown.filter(line => !isStopped(line, now));
+  const live = shown.filter(line => !line.stopped);
   const candidates = live.some(({points}) => points.length > 1) ? live : shown;
   const dated = candidates.filter(line => isNear(newestX(line), now));
   if (!dated.length) return candidates;  // no x is near today, as where one counts from 0: any may be right
