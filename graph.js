@@ -499,8 +499,8 @@ function noteOn(line, now, span) {
   const x = newestX(line);
   if (isNear(1000 * x, now)) return "its x is in seconds, ZWS wants milliseconds: × 1000";
   if (line.stopped) {
-    const whole = number => Math.floor(number) || 1;  // 0 where it has just been rounded up to a unit
-    const ago = `${durationText(now - line.heard, whole)} ago`;
+    const wholeUnits = number => Math.floor(number) || 1;  // 0 where it has just been rounded up to a unit
+    const ago = `${durationText(now - line.heard, wholeUnits)} ago`;
     return line.points.length > 1 ? `stopped ${ago}` : ago;
   }
   const error = clockError(line);

@@ -264,7 +264,8 @@ def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
 def new_line_publisher(context: zmq.green.Context) -> zmq.green.Socket:
     """A publisher that waits for room where points come faster than they go, where an ordinary PUB would drop them.
 
-    An XPUB can also receive, namely subscriptions. Closed, or no longer used, it still sends what it holds.
+    An XPUB can also receive, namely subscriptions. Closed, or no longer used, it still sends what it holds: this is
+    what libzmq does by default (ZMQ_LINGER).
     """
     publisher = context.socket(zmq.XPUB)
     publisher.set(zmq.XPUB_NODROP, 1)
