@@ -1079,12 +1079,9 @@ def answer(environ: Environ, start_response: StartResponse, status: str, text: s
 # ---- Connections: gevent's server and handler, with bounds ----------------------------------------------------------
 
 MAX_REQUEST_BYTES = 32 * 1024
-MAX_HEADERS = 100                           # of a request
 MAX_REQUEST_SECONDS = 10
 READ_BUFFER_BYTES = 512                     # of each connection
 WAITING_CONNECTIONS = 4096                  # that the system keeps until they are accepted; it ignores those beyond
-
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")    # a token (RFC 9110 §5.6.2)
 
 SOCKET_OPTIONS = [                          # level, name and value; a system may lack some of them
     ("SOL_SOCKET", "SO_SNDBUF", 128 * 1024),            # bytes that the system holds for a slow client
@@ -1116,40 +1113,9 @@ class FairReader(socket.SocketIO):
         return size
 
 
-class Headers(dict[str, str]):
-    """A request's headers by their names, with what gevent's handler asks of them.
-
-    gevent's own, Python's parser for e-mail, would take a tenth of the time in which a tab joins. Raises ValueError,
-    which becomes status 400, if a line is not a header (RFC 9112 §5).
-    """
-
-    status = ""                             # gevent: an error, if any
-    typeheader = None                       # gevent: the Content-Type, for which nobody here asks
-
-    def __init__(self, rfile: io.BufferedReader, seekable: int) -> None:    # gevent passes both; we need only the first
-        super().__init__()
-        self.headers: list[str] = []        # gevent: the lines
-        while True:
-            line = rfile.readline().decode("latin-1")
-            if line in ("\r\n", "\n"):     # the end of the headers; "" would be that of a request that was cut off
-                return
-            header = line.rstrip("\r\n")
-            name, colon, value = header.partition(":")
-            if not colon or not HEADER_NAME.fullmatch(name) or len(self.headers) == MAX_HEADERS:
-                raise ValueError("not a header, or too many")
-            self.headers.append(header)
-            self.setdefault(name.lower(), value.strip())    # of several with one name the first, as in gevent's own
-
-    def getheader(self, name: str, default: str | None = None) -> str | None:
-        return super().get(name.lower(), default)
-
-    get = getheader                         # type: ignore[assignment]
-
-
 class Handler(WebSocketHandler):
     """The libraries' handler of a connection, with bounds: one request, which is short and done within 10 s."""
 
-    MessageClass = Headers
     logger = logging.Logger("geventwebsocket", logging.CRITICAL)    # instead of the library's, which logs each refusal
 
     def __init__(self, connection: Any, address: Any, server: Server) -> None:

