@@ -467,11 +467,10 @@ class Relay:
     called, since tabs could come and go.
     """
 
-    def __init__(self, context: zmq.green.Context, max_frames: int, max_connections: int) -> None:
+    def __init__(self, context: zmq.green.Context, max_frames: int) -> None:
         # A shadow is the same context of libzmq, as an object of plain pyzmq: its sockets never switch to another
         # greenlet within `recv` and `send`, as those of zmq.green do.
         self.context = zmq.Context.shadow(context)
-        self.max_connections = max_connections      # of publishers, and again of nodes
         self.history = History(max_frames)
         self.stamps = Stamps()
         self.dropped = ThrottledLog("dropped {} messages")
@@ -497,7 +496,7 @@ class Relay:
         """Opens the SUB to which publishers connect, and returns where it is. Raises zmq.ZMQError."""
         sub = self.new_sub()
         sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        bind_for_strangers(sub, endpoint, "publishers", self.max_connections)
+        bind_for_strangers(sub, endpoint)
         self.inputs.append((sub, self.frame_from_publisher))
         return sub.get_string(zmq.LAST_ENDPOINT)        # with the real port, if it asked for any free one
 
@@ -514,7 +513,7 @@ class Relay:
         self.nodes = self.context.socket(zmq.PUB)
         self.nodes.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
         self.nodes.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
-        bind_for_strangers(self.nodes, endpoint, "nodes", self.max_connections)
+        bind_for_strangers(self.nodes, endpoint)
 
     # The way of a point
 
@@ -624,38 +623,10 @@ def receive_message(sub: zmq.Socket) -> Message:
             let_others_run()
 
 
-def bind_for_strangers(listener: zmq.Socket, endpoint: str, what: str, max_connections: int) -> None:
-    """Opens a ZeroMQ port to anybody's program. Its connections are limited, or they could use up all descriptors."""
+def bind_for_strangers(listener: zmq.Socket, endpoint: str) -> None:
+    """Opens a ZeroMQ port to anybody's program."""
     listener.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
-    monitor = listener.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-    gevent.spawn(cut_off_newest, monitor, what, max_connections)
     listener.bind(endpoint)
-
-
-def cut_off_newest(monitor: zmq.Socket, what: str, max_connections: int) -> None:
-    """A greenlet that counts the connections to a port and shuts down those beyond the bound."""
-    cut_off = ThrottledLog("cut off {} connections of " + what)
-    descriptors: set[int] = set()           # the file descriptors of the connections
-    while True:
-        wait_for_message(monitor)
-        event = recv_monitor_message(monitor)
-        if event["event"] == zmq.EVENT_DISCONNECTED:
-            descriptors.discard(event["value"])
-            continue
-        descriptors.add(event["value"])
-        if len(descriptors) > max_connections:
-            cut_off.add(f"at most {max_connections} at a time, so that file descriptors are left for the tabs")
-            shut_down(event["value"], event["endpoint"])
-
-
-def shut_down(descriptor: int, endpoint: bytes) -> None:
-    """Ends a connection that libzmq has accepted at the endpoint, unless it is gone and its descriptor is another's."""
-    # AF_INET may be wrong, which does no harm: getsockname and shutdown go by the descriptor.
-    with (contextlib.suppress(OSError), socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as connection):
-        own_name = connection.getsockname()
-        is_path = not isinstance(own_name, tuple)       # of an ipc:// endpoint, where there is no port to compare
-        if is_path or endpoint.endswith(b":%d" % own_name[1]):
-            connection.shutdown(socket.SHUT_RDWR)
 
 
 # ---- Tab: from the queue to one WebSocket ---------------------------------------------------------------------------
@@ -1299,19 +1270,17 @@ class Limits(NamedTuple):
     tabs: int
     ws_connections: int         # more than tabs, so that a client that gets no tab can be told so
     page_connections: int
-    zmq_connections: int        # of publishers, and again of nodes
 
 
 def share_out(max_files: int) -> Limits:
     """Shares out the file descriptors.
 
-    Of those that are not for tabs, an eighth goes to refusals at the WebSocket port, a quarter to the page, a quarter
-    to publishers and a quarter to nodes; an eighth is left for all else.
+    Of those that are not for tabs, an eighth goes to refusals at the WebSocket port and a quarter to the page; the rest
+    is left for publishers, nodes and all else.
     """
     spare_files = min(SPARE_FILES, max_files // 2)
     max_tabs = min(MAX_TABS, (max_files - spare_files) // FILES_PER_TAB)
-    return Limits(tabs=max_tabs, ws_connections=max_tabs + spare_files // 8, page_connections=spare_files // 4,
-                  zmq_connections=spare_files // 4)
+    return Limits(tabs=max_tabs, ws_connections=max_tabs + spare_files // 8, page_connections=spare_files // 4)
 
 
 def new_context(endpoints: Iterable[str], max_sockets: int) -> zmq.green.Context:
@@ -1435,7 +1404,7 @@ def main() -> None:
     limits = share_out(raise_file_limit())
     endpoints = [options.zmq, options.republish or "", *options.upstream]
     context = new_context(endpoints, limits.tabs + SPARE_SOCKETS)
-    relay = Relay(context, options.history, limits.zmq_connections)
+    relay = Relay(context, options.history)
     page_server = Server(options.host, options.http_port, limits.page_connections)
     ws_server = Server(options.host, options.ws_port, limits.ws_connections)
     with opening(options.zmq):
