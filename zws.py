@@ -852,7 +852,11 @@ PAGE = "/graph.html"
 SERVED_PATHS = (PAGE, "/graph.js", "/flot/jquery.min.js", "/flot/jquery.flot.min.js")
 DEFAULT_WS_PORT = 9999                      # the one that graph.js takes if its address names none
 COMMON_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
-                  ("X-Frame-Options", "DENY"), ("Cache-Control", "no-cache"), ("Connection", "close")]
+                  ("Cache-Control", "no-cache"), ("Connection", "close")]
+# What the page may load, and who may show it in a frame: nobody (Content Security Policy, level 3). A policy can name a
+# WebSocket by its host and port, but not where the host is an IPv6 address; so it allows any.
+PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src ws: wss:; "
+               "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
 ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
 SCHEME_PORTS = {"http": 80, "https": 443}   # https: behind a proxy that speaks TLS on the port of our page
@@ -993,9 +997,8 @@ class StaticFiles:
         self.parser = StaticURLParser(HERE)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        host_name = self.doors.our_name(environ)
         path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
-        if not host_name:
+        if not self.doors.our_name(environ):
             return answer(environ, start_response, *WRONG_HOST)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return answer(environ, start_response, "405 Method Not Allowed", "GET or HEAD.", ("Allow", "GET, HEAD"))
@@ -1004,7 +1007,7 @@ class StaticFiles:
             return answer(environ, start_response, "302 Found", "See there.", location)
         if path not in SERVED_PATHS:
             return answer(environ, start_response, *NO_PAGE)
-        return self.serve_file(environ, start_response, host_name)
+        return self.serve_file(environ, start_response)
 
     def names_other_port(self, query: str) -> bool:
         """Whether the page, opened with this query, would look for its WebSocket at another port than ours."""
@@ -1018,7 +1021,7 @@ class StaticFiles:
         view = [parameter for parameter in query.split("&") if VIEW_PARAMETER.fullmatch(parameter)]
         return PAGE + "?" + "&".join([f"ws={self.ws_port}", *view])
 
-    def serve_file(self, environ: Environ, start_response: StartResponse, host_name: str) -> Iterable[bytes]:
+    def serve_file(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Has paste serve the file. It gets no HTTP_ header of the request: an odd If-None-Match makes it fail."""
         without_headers = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
         start: list[Any] = []               # the status and the headers with which paste calls start_response
@@ -1026,16 +1029,8 @@ class StaticFiles:
         status, file_headers = start[:2]
         if status != "200 OK":              # the file has gone, or cannot be read: paste's text names our folders
             return answer(environ, start_response, *NO_PAGE)
-        policy = ("Content-Security-Policy", self.content_policy(host_name))
-        start_response(status, [*file_headers, *COMMON_HEADERS, policy])
+        start_response(status, [*file_headers, *COMMON_HEADERS, ("Content-Security-Policy", PAGE_POLICY)])
         return body
-
-    def content_policy(self, host_name: str) -> str:
-        """What the page may load: its own scripts, and our WebSocket (Content Security Policy, level 3)."""
-        is_ipv6 = host_name.startswith("[")     # a policy cannot name such an address: any WebSocket is allowed then
-        ours = "" if is_ipv6 else f"//{host_name}:{self.ws_port}"
-        return ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; "
-                f"connect-src ws:{ours} wss:{ours}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
 def answer(environ: Environ, start_response: StartResponse, status: str, text: str,
