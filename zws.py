@@ -1192,11 +1192,6 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         parser.error("argument --send: empty")
     if not 0 <= options.history <= MAX_HISTORY:
         parser.error(f"argument --history: not a number from 0 to {MAX_HISTORY}")
-    # Which options were given is seen only in the words themselves: `options` holds a default for each other one.
-    given = [word.partition("=")[0] for word in arguments if word.startswith("--")]
-    others = [name for name in given if name not in ("--send", "--verbose")]
-    if options.send is not None and others:
-        parser.error(f"argument --send: it serves nothing, so it goes without {others[0]}")
     check_places(options)
     return options
 
@@ -1206,8 +1201,6 @@ def check_places(options: argparse.Namespace) -> None:
     for port in (options.http_port, options.ws_port):
         if not 0 <= port <= MAX_PORT:
             sys.exit(f"zws: there is no port {port}")
-    if options.http_port == options.ws_port != 0:
-        sys.exit(f"zws: --http-port and --ws-port are both {options.ws_port}")
     for endpoint in (options.zmq, options.republish, options.send, *options.upstream):
         if endpoint and "://" not in endpoint:
             sys.exit(f"zws: an endpoint is like tcp://127.0.0.1:5000, not {endpoint}")

@@ -439,16 +439,6 @@ def test_a_sender_goes_on_when_its_server_was_restarted(zws, sender):
     assert process.wait(5) == 0
 
 
-@pytest.mark.parametrize("options", [
-    ("--source", "sine"), ("--source", "stdin"), ("--no-browser",), ("--host", "127.0.0.1"), ("--http-port", "8000"),
-    ("--ws-port", "9999"), ("--zmq", "tcp://127.0.0.1:5000"), ("--history", "100"), ("--allow-host", "x"),
-    ("--upstream", "tcp://127.0.0.1:5001"), ("--republish", "tcp://127.0.0.1:5001")])
-def test_a_sender_takes_no_options_of_a_server(sender, options):
-    process = sender("tcp://127.0.0.1:1", *options)
-    assert process.wait(10) == 2
-    assert options[0] in stderr_of(process).splitlines()[-1]
-
-
 @pytest.mark.parametrize("endpoint", ["nonsense", "", "tcp://127.0.0.1:99999", "udp://127.0.0.1:5"])
 def test_a_wrong_endpoint_to_send_to_is_named_in_one_line(sender, endpoint):
     process = sender(endpoint)
