@@ -1,14 +1,25 @@
 #!/usr/bin/env python3
 """ZWS: live points from ZeroMQ to every open browser tab, in one gevent process.
 
-    publisher ──tcp PUB──▶ SUB :5000 ─ relay ─▶ inproc PUB ─▶ SUB ─ tab ─▶ WebSocket :9999
-    graph.html, graph.js, flot/ ─ paste StaticURLParser, WSGI :8000 ─▶ browser
+Run `python zws.py`, then open http://localhost:8000/graph.html in as many tabs as you like.
 
-Run `python zws.py`, then open http://localhost:8000/graph.html in as many tabs as you like. It began as an article of
-2011, "Gevent, ZeroMQ, WebSockets and Flot FTW!", whose names and sine wave it keeps.
+    publisher ──tcp PUB──▶ SUB :5000 ┐
+     (the sine wave, stdin,          │ zmq_server            ┌─▶ SUB ─ tab 1 ─▶ WebSocket :9999
+      or any other process)          └─▶ inproc PUB "queue" ─┼─▶ SUB ─ tab 2 ─▶ …
+                                                             └─▶ SUB ─ tab n
+    graph.html, graph.js, flot/  ──paste StaticURLParser, WSGI :8000──▶ browser
 
-After what all sections use, and what a point is, the file goes the way of a point: publishers, relay, tab. Then come
-the doors, the connections and the command line.
+It began as an article of 2011, "Gevent, ZeroMQ, WebSockets and Flot FTW!". Its parts are here, in this order:
+
+    main             main: the same stanzas. What the article had no word for is one call each.
+    zmq_producer     zmq_producer: the same sine wave.
+    zmq_server       zmq_server: the relay. Points go on in batches, by way of `Queue`, which also keeps the last ones.
+    WebSocketApp     WebSocketApp: subscribes each client. The loop that sends is `Tab.flush`.
+    StaticURLParser  StaticFiles: the same parser, behind a list of what it may serve.
+    graph.js         graph.js, beside this file.
+
+That is the demo. Behind it stands what feeds and guards it: points, lines, the history, nodes, doors, connections and
+the command line.
 """
 from __future__ import annotations
 
@@ -16,7 +27,6 @@ import argparse
 import collections
 import contextlib
 import errno
-import gc
 import io
 import ipaddress
 import json
@@ -31,7 +41,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, NoReturn, TypedDict
+from typing import Any, NamedTuple, NoReturn
 
 try:
     import resource
@@ -54,200 +64,77 @@ except ModuleNotFoundError as missing:
 
 log = logging.getLogger("zws")
 
-# ---- What all sections use: waiting, and the log --------------------------------------------------------------------
 
-REPORT_INTERVAL_SECONDS = 10
-CONNECT_PATIENCE_SECONDS = 3                # after this, the log says that the other side is not there
-READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop can wait for
-
-
-def let_others_run() -> None:
-    """Gives every other greenlet its turn, and gevent's hub the time to look for I/O, which sleep(0) rarely does."""
-    gevent.sleep(1e-6)
-
-
-def has_message(receiver: zmq.Socket) -> bool:
-    """Whether there is a message to receive at once.
-
-    This is zmq.Socket's own `get`. That of zmq.green, asked for EVENTS, looks once more after its answer, which uses up
-    the descriptor's signal (see wait_for_message): what came in between would be in no answer, and would wake nobody.
-    Most sockets that come in here are plain ones; of zmq.green is the monitor in send_lines. (int() is for mypy, to
-    which an option may also be bytes or a str.)
+def main() -> None:
+    """Sets up the ZeroMQ context and greenlets for all the servers, then launches the web browser and runs the data
+    producer.
     """
-    return bool(int(zmq.Socket.get(receiver, zmq.EVENTS)) & zmq.POLLIN)
+    options = parse_arguments(sys.argv[1:])
+    start_log(options.verbose)
+    if options.send is not None:
+        send_lines(options.send)            # serves nothing
+        return
+    check_page_files()
+    max_tabs, max_others = share_out_files()
+    context = new_context(max_tabs + SPARE_SOCKETS)
+    end = gevent.event.AsyncResult()        # holds the exit status; the process ends when it is set
+    end_on_signal(end.set)
+
+    # zeromq: tcp to inproc gateway
+    nodes = Nodes(context)
+    queue = Queue(context, options.history, nodes)
+    publishers, publishers_endpoint = listen_for_publishers(context, options.zmq)
+    spawn_part(end, "relay", zmq_server, publishers, points_of_publisher, queue)
+    for endpoint in options.upstream:
+        spawn_part(end, "relay", zmq_server, nodes.connect(endpoint), nodes.points_of_upstream, queue)
+    if options.republish is not None:
+        nodes.listen(options.republish)
+
+    # The ports of both servers, as each server has to know the other's
+    http_listener = listen(options.host, options.http_port)
+    ws_listener = listen(options.host, options.ws_port)
+    http_port = http_listener.getsockname()[1]
+    ws_port = ws_listener.getsockname()[1]
+    doors = Doors(options.host, options.allow_host, http_listener)
+
+    # websocket server: copies inproc zmq messages to websocket
+    ws_app = WebSocketApp(context, queue, doors, max_tabs)
+    ws_server = Server(ws_listener, ws_app, max_connections=max_tabs + max_others)
+
+    # http server: serves up static files
+    http_server = Server(http_listener, StaticFiles(doors, ws_port), max_connections=max_others)
+
+    # Start the server greenlets
+    http_server.start()
+    ws_server.start()
+
+    # Open a couple of webbrowsers
+    page = page_url(options.host, http_port)
+    print_banner(options.host, page, http_port, publishers_endpoint)
+    if not options.no_browser:
+        gevent.spawn(open_browsers, page)
+
+    # Kick off the producer
+    if options.source == "sine":
+        spawn_part(end, "sine wave", zmq_producer, context, publishers_endpoint)
+    if options.source == "stdin":
+        spawn_part(end, "reader of standard input", stdin_producer, context, publishers_endpoint)
+
+    # Wait for the end, and end
+    exit_status = end.get()
+    http_server.close()
+    ws_server.close()
+    queue.close_tabs()
+    os._exit(exit_status)                   # not sys.exit: a thread may still wait for a line or a browser
 
 
-def wait_for_message(receiver: zmq.Socket) -> None:
-    """Lets the others run until there is a message to receive.
-
-    A ZeroMQ socket has a file descriptor that becomes readable once each time that anything happens to the socket; it
-    does not stay readable while messages wait. So one has to look first, then to wait, and to look again. zmq.green's
-    sockets do so in each call, which costs more.
-    """
-    while not has_message(receiver):
-        wait_read(receiver.get(zmq.FD))
-
-
-def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> gevent.Greenlet:
-    """Connects a socket, and says in the log when the other side is not there, comes, or goes.
-
-    Returns the greenlet that watches, to be killed before the socket is closed. Raises zmq.ZMQError.
-    """
-    monitor = connector.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-    connector.connect(endpoint)
-    return gevent.spawn(watch_connection, monitor, who, endpoint)
-
-
-def watch_connection(monitor: zmq.Socket, who: str, endpoint: str) -> None:
-    """Reads a socket's monitor for good; closes it when killed."""
-    not_there = gevent.spawn_later(CONNECT_PATIENCE_SECONDS, log.warning, "%s %s is not there yet: waiting for it",
-                                   who, endpoint)
-    is_connected = False
-    try:
-        while True:
-            wait_for_message(monitor)
-            event = recv_monitor_message(monitor)["event"]
-            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                not_there.kill()
-                is_connected = True
-                log.info("%s %s is connected", who, endpoint)
-            elif is_connected:              # else it was a connection that never came to be
-                is_connected = False
-                log.warning("%s %s is gone: waiting for it", who, endpoint)
-    finally:
-        not_there.kill()
-        monitor.close()
-
-
-class ThrottledLog:
-    """Counts what went wrong, by reason, and gathers it in one log line at most every REPORT_INTERVAL_SECONDS."""
-
-    def __init__(self, headline: str) -> None:
-        self.headline = headline            # of the line, with {} for the number
-        self.counts: collections.Counter[str] = collections.Counter()
-        self.first_places: dict[str, str] = {}
-        self.last_report = -math.inf
-        self.is_scheduled = False
-
-    def add(self, reason: str, count: int = 1, place: str = "") -> None:
-        """Counts one more (or `count`), which happened at that place."""
-        self.counts[reason] += count
-        self.first_places.setdefault(reason, place)
-        if not self.is_scheduled:
-            self.is_scheduled = True
-            wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
-            # If publish_lines, at its end, has called `report` by then, there is nothing left to say.
-            gevent.spawn_later(max(0, wait), self.report)
-
-    def report(self) -> None:
-        """Says what has been counted since the last report."""
-        if self.counts:
-            reasons = []
-            for reason, count in self.counts.most_common():
-                place = self.first_places[reason]
-                reasons.append(f"{reason} ({count}, the first in {place})" if place else f"{reason} ({count})")
-            log.warning("%s: %s", self.headline.format(self.counts.total()), "; ".join(reasons))
-        self.counts.clear()
-        self.first_places.clear()
-        self.last_report = time.monotonic()
-        self.is_scheduled = False
-
-
-# ---- Points: what is a point, what is a frame? ----------------------------------------------------------------------
-
-MAX_PAYLOAD_BYTES = 64 * 1024
-MAX_LABEL_CHARACTERS = 64
-DEFAULT_LABEL = "Value"                     # names the graph's line of the points that have no label
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
-
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10       # opcodes of frames (RFC 6455 §5.2)
-DATA_OPCODES = (0, 1, 2)                    # continuation, text, binary
-CONTROL_OPCODES = (CLOSE, PING, PONG)
-
-Frame = bytes                               # one whole WebSocket frame, ready to send
-Batch = bytes                               # the frames that go over the queue as one message
-
-
-class Point(TypedDict, total=False):        # total=False: a key may be absent
-    """A point as it goes to the tabs."""
-    x: float        # milliseconds since the epoch; always there, like y
-    y: float
-    label: str      # absent: DEFAULT_LABEL
-
-
-def refuse_constant(name: str) -> NoReturn:
-    """Called for NaN and Infinity, which Python takes for JSON; a browser's JSON.parse would throw."""
-    raise ValueError(name)
-
-
-decode_json = json.JSONDecoder(parse_constant=refuse_constant).decode
-encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def parse_point(payload: bytes) -> Point:
-    """The point in what a publisher has sent: the one gate through which everything goes that reaches a tab.
-
-    Raises ValueError, with the reason, for all that is not a point.
-    """
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
-    try:
-        fields = decode_json(payload.decode())
-    except (ValueError, RecursionError):    # RecursionError: brackets in brackets, thousands deep
-        raise ValueError("not JSON in UTF-8") from None
-    if not isinstance(fields, dict):
-        raise ValueError("not an object")
-    return make_point(fields)
-
-
-def make_point(fields: dict[str, Any]) -> Point:
-    """A point with x (default: now), y, and label if there is one. Raises ValueError, with the reason, if one is wrong.
-    """
-    x = fields.get("x", time.time() * 1000)
-    y: Any = fields.get("y")
-    if not is_finite_number(x):
-        raise ValueError("x is not a finite number")
-    if not is_finite_number(y):
-        raise ValueError("y is not a finite number")
-    point = Point(x=x, y=y)
-    if "label" in fields:
-        if not is_label(fields["label"]):
-            raise ValueError(f"label is not a string of 1 to {MAX_LABEL_CHARACTERS} characters")
-        point["label"] = fields["label"]
-    return point
-
-
-def is_finite_number(value: object) -> bool:
-    """Whether a browser, whose numbers are all doubles, can hold this value out of JSON."""
-    if type(value) is int:                  # not isinstance: a bool is an int as well
-        return abs(value) <= sys.float_info.max
-    return type(value) is float and math.isfinite(value)
-
-
-def is_label(value: object) -> bool:
-    """Whether the value can name a line of the graph."""
-    return (isinstance(value, str) and 1 <= len(value) <= MAX_LABEL_CHARACTERS
-            and not HALF_CHARACTER.search(value))
-
-
-def encode_frame(opcode: int, payload: bytes) -> Frame:
-    """A whole WebSocket frame (RFC 6455 §5.2). A server's is not masked: the same bytes do for every tab."""
-    header = Header.encode_header(fin=True, opcode=opcode, mask=b"", length=len(payload), flags=0)
-    return bytes(header) + payload
-
-
-# ---- Publishers: where do points come from? -------------------------------------------------------------------------
+# ---- The producer ---------------------------------------------------------------------------------------------------
 
 SINE_INTERVAL_SECONDS = 0.1
-STDIN = 0                                   # standard input's file descriptor
-STDIN_CHUNK_BYTES = 4096
-# "nan" and "inf" are numbers here, so that parse_line can say "nan is not a finite number", not "no number".
-NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)",
-                    re.ASCII | re.IGNORECASE)
 
 
-def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
-    """The article's sine wave, sent as any other publisher sends its points."""
+def zmq_producer(context: zmq.Context, endpoint: str) -> None:
+    """Produces a nice time series sine wave, and sends it as any other publisher sends its points."""
     publisher = context.socket(zmq.PUB)
     publisher.connect(endpoint)
     due = time.monotonic()
@@ -261,346 +148,128 @@ def zmq_producer(context: zmq.green.Context, endpoint: str) -> None:
         gevent.sleep(due - now)
 
 
-def new_line_publisher(context: zmq.green.Context) -> zmq.green.Socket:
-    """A publisher that waits for room where points come faster than they go, where an ordinary PUB would drop them.
-
-    An XPUB can also receive, namely subscriptions. Closed, or no longer used, it still sends what it holds: this is
-    what libzmq does by default (ZMQ_LINGER).
-    """
-    publisher = context.socket(zmq.XPUB)
-    publisher.set(zmq.XPUB_NODROP, 1)
-    return publisher
-
-
-def stdin_producer(context: zmq.green.Context, endpoint: str) -> None:
-    """Publishes the points in the lines of standard input, as long as there are any."""
-    publisher = new_line_publisher(context)
-    publisher.connect(endpoint)
-    count = publish_lines(publisher)
-    log.info("standard input ended after %d lines; still serving", count)
-
-
-def publish_lines(publisher: zmq.green.Socket) -> int:
-    """Publishes the points in the lines of standard input, and reports lines without one; returns how many lines came.
-    """
-    dropped = ThrottledLog("dropped {} lines of standard input")
-    has_subscriber = False
-    number = 0
-    for number, line in enumerate(read_lines(), 1):
-        try:
-            point = parse_line(line)
-        except ValueError as error:
-            dropped.add(str(error), place=f"line {number}")
-        else:
-            if not has_subscriber:          # without one, the point would be dropped
-                publisher.recv()            # the subscription; libzmq keeps it when the server is away for a while
-                has_subscriber = True
-            publisher.send(encode_json(point).encode())
-    dropped.report()
-    return number
-
-
-def read_lines() -> Iterator[bytes]:
-    """The lines of standard input without their ends. They are waited for in a thread, so that the hub goes on."""
-    os.set_blocking(STDIN, True)            # it may be shared with a program that has set it otherwise
-    read_in_thread = gevent.get_hub().threadpool.apply
-    rest = b""
-    while chunk := read_in_thread(os.read, (STDIN, STDIN_CHUNK_BYTES)):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-        rest = rest[:MAX_PAYLOAD_BYTES + 1]     # of a line without an end, this is enough to refuse it
-    if rest:
-        yield rest
-
-
-def parse_line(line: bytes) -> Point:
-    """The point in a line: `0.5`, or `room one 21.5` (a label, white space, a number), or a point in JSON.
-
-    Raises ValueError, with the reason, where there is none.
-    """
-    if len(line) > MAX_PAYLOAD_BYTES:
-        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
-    try:
-        words = line.decode().split()
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None
-    if not words:
-        raise ValueError("empty line")
-    if words[0].startswith("{"):
-        return parse_point(line)
-    *label_words, number_word = words
-    if not NUMBER.fullmatch(number_word):   # float() alone would also take 1_000, and Arabic digits
-        raise ValueError("no number at its end")
-    number = float(number_word)
-    if not math.isfinite(number):
-        raise ValueError(f"{number} is not a finite number")
-    if not label_words:
-        return make_point({"y": number})
-    return make_point({"label": " ".join(label_words), "y": number})
-
-
-# ---- Relay: from the SUB to the queue -------------------------------------------------------------------------------
+# ---- The relay: from the tcp socket to the inproc socket ------------------------------------------------------------
 
 QUEUE = "inproc://queue"
-# A node is a running ZWS. It connects to the nodes above, its upstreams, and the nodes below connect to it.
 # A high-water mark is the number of messages that a ZeroMQ socket keeps for a slow reader; then it drops new ones.
-QUEUE_HIGH_WATER_MARK = 40                  # in batches; at the queue's PUB, and again at each tab's SUB
-NODES_HIGH_WATER_MARK = 10_000              # in points; at the PUB for the nodes below
+QUEUE_HIGH_WATER_MARK = 40                  # at the queue's PUB, and again at each tab's SUB
+INCOMING_HIGH_WATER_MARK = 10_000           # of what comes during a rest
+REST_SECONDS = 0.01                         # between two batches: 100 a second are more than a screen shows
+MAX_BATCH_MESSAGES = 500                    # that are taken at a time; all else waits for some milliseconds
+MAX_BATCH_BYTES = 64 * 1024                 # of these messages
+MAX_FRAME_BYTES = 32 * 1024                 # of what goes to a tab
 MAX_PARTS = 8                               # of a message; the last is the point, the others may be topics
 MAX_PART_BYTES = 1024 * 1024                # far above MAX_PAYLOAD_BYTES: libzmq disconnects whoever sends more
-MAX_SUBSCRIPTION_BYTES = 64                 # enough for the handshake's READY, and for a subscription to everything
-MAX_BATCH_BYTES = 8192
-MAX_BATCH_MESSAGES = 100
-TABS_IN_A_GROUP = 50                        # see Relay.publish
 PARTS_IN_A_ROW = 5000                       # of a message that is too long; to read them takes some milliseconds
-MAX_LABELS = 64
-LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer gives its place to a new one
-YEAR_SECONDS = 366 * 86_400
-
-# libzmq also talks to clients of the old protocols ZMTP 1 and 2, and takes an HTTP request for ZMTP 1: any web page
-# could publish. Where ZAP_DOMAIN, which is for authentication, is set to anything, libzmq refuses the old protocols.
-# Nobody answers for that domain here, so all clients that speak ZMTP 3 get in.
-ZMTP_3_ONLY = b"zws"
-
-STAMP = struct.Struct(">4s8sQ")             # a stamp's bytes: STAMP_MARK, the name of the node, the number there
-STAMP_MARK = b"\0zws"
+READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop can wait for
 
 Message = list[bytes]                       # a ZeroMQ message: its parts
-FrameMaker = Callable[[Message], Frame]     # makes the frame of a message's point; raises ValueError if it has none
+Frame = bytes                               # one whole WebSocket frame, ready to send
 
 
-class Stamps:
-    """Marks each point with the node where it came in, and its number there, so that no point comes twice.
+def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Point]], queue: Queue) -> None:
+    """Funnels points coming from an external tcp socket to the inproc socket.
 
-    Nodes pass points on with their stamps. Each takes a node's points in rising order of their numbers only. So a point
-    that comes by two ways is taken once, and one that has gone round a loop of nodes is not taken again where it began.
+    A point that comes alone goes at once. While points keep coming, the relay rests between two batches, so that they
+    go in few messages: a browser takes some 5,000 messages a second, but many more points.
     """
-
-    def __init__(self) -> None:
-        self.own_node = os.urandom(8)       # a new name at each start, since the numbers begin again at 1
-        # The last number of each node, and of this one. It grows by one entry whenever a node is started.
-        self.newest: dict[bytes, int] = {self.own_node: 0}
-        self.missed = ThrottledLog("missed {} points of upstream nodes")
-
-    def next(self) -> bytes:
-        """The stamp of a point that comes in here."""
-        self.newest[self.own_node] += 1
-        return STAMP.pack(STAMP_MARK, self.own_node, self.newest[self.own_node])
-
-    def is_new(self, stamp: bytes) -> bool:
-        """Whether a point with this stamp has not been here yet; from then on it has."""
-        _, node, number = STAMP.unpack(stamp)
-        if node in self.newest:
-            missed = number - self.newest[node] - 1
-            if missed < 0:
-                return False
-            if missed > 0:
-                self.missed.add(f"node {node.hex()}", count=missed)
-        self.newest[node] = number
-        return True
+    dropped = ThrottledLog("dropped", "message")
+    while True:
+        wait_for_message(sock_incoming)
+        rest_ends = time.monotonic() + REST_SECONDS
+        messages = receive_messages(sock_incoming)
+        points = []
+        for message in messages:
+            try:
+                points += points_of(message)
+            except ValueError as error:
+                dropped.add(str(error), excerpt(message[-1]))
+        queue.publish(points)
+        if len(messages) == MAX_BATCH_MESSAGES:     # more are waiting: no rest
+            let_others_run()
+        else:
+            gevent.sleep(max(rest_ends - time.monotonic(), SHORTEST_SLEEP_SECONDS))
 
 
-class LabelHistory:
-    """What is known of one label: its last frames, when it was heard, and whether its x was complained of."""
-
-    def __init__(self, max_frames: int) -> None:
-        self.frames: collections.deque[Frame] = collections.deque(maxlen=max_frames)
-        self.heard_at = time.monotonic()    # in seconds
-        self.told_about_seconds = False     # whether the log has said that its x is in seconds
-
-
-class History:
-    """The last frames of each label, for new tabs; the label that has been silent longest comes first."""
-
-    def __init__(self, max_frames: int) -> None:
-        self.max_frames = max_frames        # of each label
-        self.labels: collections.OrderedDict[str, LabelHistory] = collections.OrderedDict()
-        self.all_frames_cache: bytes | None = None
-
-    def of(self, label: str) -> LabelHistory:
-        """The history of this label, a new one if need be. Raises ValueError if there is no room for one more."""
-        if label not in self.labels:
-            if len(self.labels) >= MAX_LABELS:
-                self.drop_silent_label()
-            self.labels[label] = LabelHistory(self.max_frames)
-        return self.labels[label]
-
-    def drop_silent_label(self) -> None:
-        """Makes room for a label. Raises ValueError if all are in use."""
-        longest_silent, history = next(iter(self.labels.items()))
-        if time.monotonic() - history.heard_at < LABEL_SILENCE_SECONDS:
-            raise ValueError(f"more than {MAX_LABELS} labels")
-        del self.labels[longest_silent]
-
-    def add(self, label: str, frame: Frame) -> None:
-        """Keeps a label's newest frame."""
-        history = self.of(label)
-        history.frames.append(frame)
-        history.heard_at = time.monotonic()
-        self.labels.move_to_end(label)
-        self.all_frames_cache = None
-
-    def all_frames(self) -> bytes:
-        """All frames, one behind the other.
-
-        They are cached, so that tabs that join between two points, and then stall, share one copy.
-        """
-        if self.all_frames_cache is None:
-            frames = (frame for history in self.labels.values() for frame in history.frames)
-            self.all_frames_cache = b"".join(frames)
-        return self.all_frames_cache
-
-
-class Relay:
-    """tcp SUB -> inproc PUB: makes each point a frame once, for all tabs, and keeps the last ones for new tabs.
-
-    Publishers connect to one SUB. For each upstream node there is one more, which connects to it. Only what comes from
-    there may carry a stamp: from a publisher it is taken for a topic, so that nobody can forge one. What goes to the
-    tabs also goes to the nodes below, with its stamp.
+class Queue:
+    """The way from the relay to the tabs: a PUB, to which the SUB of each tab is connected; and the last points, for
+    tabs that join.
 
     Why a queue, a PUB and a SUB for each tab, within one thread? For its high-water mark: a slow tab's SUB holds some
-    batches and drops the rest. No tab waits on its SUB. A batch that is sent to the PUB is in every SUB at once, so the
-    relay just calls each tab, which takes it and sends it on.
-
-    From the making of a frame until its batch is on the queue, nothing may switch to another greenlet: the frame is in
-    the history already, so a tab that joined in between would get it twice. Nor may anything switch while the tabs are
-    called, since tabs could come and go.
+    messages and drops the rest. No tab waits on its SUB: a message that is sent to the PUB is in every SUB at once, so
+    `publish` just calls each tab, which takes it and sends it on.
     """
 
-    def __init__(self, context: zmq.green.Context, max_frames: int) -> None:
-        # A shadow is the same context of libzmq, as an object of plain pyzmq: its sockets never switch to another
-        # greenlet within `recv` and `send`, as those of zmq.green do.
-        self.context = zmq.Context.shadow(context)
-        self.history = History(max_frames)
-        self.stamps = Stamps()
-        self.dropped = ThrottledLog("dropped {} messages")
+    def __init__(self, context: zmq.Context, points_per_label: int, nodes: Nodes) -> None:
+        self.history = History(points_per_label)
+        self.nodes = nodes
+        self.dropped = ThrottledLog("dropped", "point")
         self.tabs: dict[Tab, None] = {}     # a set that keeps the order in which they came
-        self.inputs: list[tuple[zmq.Socket, FrameMaker]] = []       # the SUBs, and how to read what comes from each
-        self.nodes: zmq.Socket | None = None        # the PUB for the nodes below
-        self.queue = self.context.socket(zmq.PUB)
-        self.queue.set(zmq.SNDHWM, QUEUE_HIGH_WATER_MARK)
-        self.queue.bind(QUEUE)
-        # `publish` calls update_queue. While no points come, the hub does, so that SUBs of tabs that left are freed.
-        self.queue_watcher = gevent.get_hub().loop.io(self.queue.get(zmq.FD), READABLE)
-        self.queue_watcher.start(self.update_queue)
+        self.publisher = context.socket(zmq.PUB)
+        self.publisher.set(zmq.SNDHWM, QUEUE_HIGH_WATER_MARK)
+        self.publisher.bind(QUEUE)
+        # `publish` calls see_subscribers. While no points come, the hub does, so that SUBs of tabs that left are freed.
+        self.watcher = gevent.get_hub().loop.io(self.publisher.get(zmq.FD), READABLE)
+        self.watcher.start(self.see_subscribers)
 
-    # The ways in and out
+    def publish(self, points: list[Point]) -> None:
+        """Sends the points to all tabs, keeps them for those that join, and passes them on to the nodes below.
 
-    def new_sub(self) -> zmq.Socket:
-        """A SUB for everything, not connected yet. Raises zmq.ZMQError if no file descriptor or socket is left."""
-        sub = self.context.socket(zmq.SUB)
-        sub.subscribe(b"")
-        return sub
-
-    def listen(self, endpoint: str) -> str:
-        """Opens the SUB to which publishers connect, and returns where it is. Raises zmq.ZMQError."""
-        sub = self.new_sub()
-        sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        bind_for_strangers(sub, endpoint)
-        self.inputs.append((sub, self.frame_from_publisher))
-        return sub.get_string(zmq.LAST_ENDPOINT)        # with the real port, if it asked for any free one
-
-    def connect(self, endpoint: str) -> None:
-        """Opens a SUB to an upstream node. Raises zmq.ZMQError."""
-        sub = self.new_sub()
-        sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        # ZMTP_3_ONLY is for strangers who connect to us; to whom we connect is our choice.
-        connect_and_watch(sub, "upstream", endpoint)    # for good, as this SUB is never closed
-        self.inputs.append((sub, self.frame_from_upstream))
-
-    def republish(self, endpoint: str) -> None:
-        """Opens the PUB to which the nodes below connect. Raises zmq.ZMQError."""
-        self.nodes = self.context.socket(zmq.PUB)
-        self.nodes.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
-        self.nodes.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
-        bind_for_strangers(self.nodes, endpoint)
-
-    # The way of a point
-
-    def run(self, sub: zmq.Socket, make_frame: FrameMaker) -> None:
-        """The relay greenlet, one for each SUB: takes what comes, and publishes it on the queue."""
-        while True:
-            messages = receive_messages(sub)
-            frames = []
-            for message in messages:        # from here until the batch is on the queue, nothing may switch (see Relay)
-                try:
-                    frames.append(make_frame(message))
-                except ValueError as error:
-                    self.dropped.add(str(error))
-            if any(frames):                 # an empty one stands for a point that has been here already
-                self.publish(b"".join(frames))
-            let_others_run()                # a flood of messages must not keep the hub from all else
-
-    def frame_from_publisher(self, message: Message) -> Frame:
-        """The frame of a publisher's point. Raises ValueError, with the reason, if the message holds no point."""
-        if len(message) > MAX_PARTS:
-            raise ValueError(f"more than {MAX_PARTS} parts")
-        return self.take_in(parse_point(message[-1]))
-
-    def frame_from_upstream(self, message: Message) -> Frame:
-        """The frame of a point that another node passes on; an empty one if the point has been here already.
-
-        A publisher that listens can be connected to as well: what comes without a stamp is a publisher's point.
+        Nothing in here may switch to another greenlet. A tab that joined when the points are in the history, but not
+        yet on the queue, would get them twice; and no tab may join or leave while the tabs are called.
         """
-        is_stamped = len(message) == 2 and len(message[0]) == STAMP.size and message[0].startswith(STAMP_MARK)
-        if not is_stamped:
-            return self.frame_from_publisher(message)
-        stamp, payload = message
-        if not self.stamps.is_new(stamp):
-            return b""
-        return self.take_in(parse_point(payload), stamp)
+        payloads = []
+        for point in points:
+            try:
+                payload = self.history.add(point)
+            except ValueError as error:
+                self.dropped.add(str(error))
+            else:
+                payloads.append(payload)
+                self.nodes.pass_on(payload, point.stamp)
+        for frame in point_frames(payloads):
+            self.see_subscribers()
+            self.publisher.send(frame)
+            for tab in self.tabs:
+                if not tab.unsent:          # for a full tab, the hub calls `flush` when there is room
+                    tab.flush()
 
-    def take_in(self, point: Point, stamp: bytes | None = None) -> Frame:
-        """Makes the point's frame, keeps it for new tabs, and passes the point on to the nodes below.
-
-        Without a stamp the point has come in here, and gets one for them. Raises ValueError if its label has no room.
-        """
-        label = point.get("label", DEFAULT_LABEL)
-        label_history = self.history.of(label)
-        is_in_seconds = abs(point["x"] - time.time()) < YEAR_SECONDS        # x is about now, but in seconds
-        if is_in_seconds and not label_history.told_about_seconds:
-            label_history.told_about_seconds = True
-            log.warning("label %r has x in seconds; x is in milliseconds: multiply it by 1000", label)
-        payload = encode_json(point).encode()
-        if self.nodes:
-            self.nodes.send_multipart([stamp or self.stamps.next(), payload])
-        frame = encode_frame(TEXT, payload)
-        self.history.add(label, frame)
-        return frame
-
-    def publish(self, batch: Batch) -> None:
-        """Puts a batch on the queue, and has each tab that is not full take the next one from its SUB and send it.
-
-        This is the hot path. First a group of tabs takes, then the group sends: to repeat one step keeps its code in
-        the processor's cache, and a small group keeps its batches there too. That is cheaper than tab by tab.
-        """
-        self.update_queue()
-        self.queue.send(batch)
-        ready_tabs = [tab for tab in self.tabs if not tab.pending]      # live or catching up: see Tab
-        for start in range(0, len(ready_tabs), TABS_IN_A_GROUP):
-            group = ready_tabs[start:start + TABS_IN_A_GROUP]
-            batches = [tab.take_batch() for tab in group]
-            for tab, taken in zip(group, batches, strict=True):
-                tab.send_batch(taken)
-
-    def update_queue(self) -> None:
-        """Lets the queue's PUB see at once which SUBs have come or gone, and which have room again.
+    def see_subscribers(self) -> None:
+        """Lets the PUB see at once which SUBs have come or gone, and which have room again.
 
         By itself it looks for that only when it sends, and then once a millisecond at most: a tab that had just joined
         would miss points. To ask for its events makes it look; the answer does not matter.
         """
-        self.queue.get(zmq.EVENTS)
+        self.publisher.get(zmq.EVENTS)
+
+    def join(self, tab: Tab) -> None:
+        """From now on the tab gets all points: first those of the history, then live ones."""
+        self.tabs[tab] = None
+        tab.send_later(self.history.frames())
+        log.debug("tab %s joined: %d", tab.address, len(self.tabs))
+
+    def leave(self, tab: Tab) -> None:
+        """The tab gets no more points."""
+        self.tabs.pop(tab, None)
+        log.debug("tab %s left: %d", tab.address, len(self.tabs))
+
+    def close_tabs(self) -> None:
+        """Tells every tab that the server ends, and waits a little until they have answered."""
+        with gevent.Timeout(END_SECONDS, False):
+            while self.tabs:
+                for tab in self.tabs:       # again and again, as one may join meanwhile; none is told twice
+                    tab.close(Ending(GOING_AWAY, "server stopped"))
+                gevent.sleep(0.02)
 
 
 def receive_messages(sub: zmq.Socket) -> list[Message]:
-    """Waits for a message and takes those that wait behind it: the more points come, the less each one costs."""
-    wait_for_message(sub)
+    """The messages that wait, as many as a batch may have."""
     messages: list[Message] = []
     batch_bytes = 0
     while batch_bytes < MAX_BATCH_BYTES and len(messages) < MAX_BATCH_MESSAGES and has_message(sub):
-        messages.append(receive_message(sub))
-        payload = messages[-1][-1]
-        batch_bytes += len(payload)
+        message = receive_message(sub)
+        batch_bytes += sum(map(len, message))
+        messages.append(message)
     return messages
 
 
@@ -623,19 +292,127 @@ def receive_message(sub: zmq.Socket) -> Message:
             let_others_run()
 
 
-def bind_for_strangers(listener: zmq.Socket, endpoint: str) -> None:
-    """Opens a ZeroMQ port to anybody's program."""
-    listener.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
-    listener.bind(endpoint)
+def has_message(receiver: zmq.Socket) -> bool:
+    """Whether there is a message to receive at once. (int() is for mypy, to which an option may also be a str.)"""
+    return bool(int(receiver.get(zmq.EVENTS)) & zmq.POLLIN)
 
 
-# ---- Tab: from the queue to one WebSocket ---------------------------------------------------------------------------
+def wait_for_message(receiver: zmq.Socket) -> None:
+    """Lets the others run until there is a message to receive.
 
-NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
+    A ZeroMQ socket has a file descriptor that becomes readable once each time that anything happens to the socket; it
+    does not stay readable while messages wait. So one has to look first, then to wait, and to look again.
+    """
+    while not has_message(receiver):
+        wait_read(receiver.get(zmq.FD))
 
-GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_DATA = 1001, 1002, 1003, 1007    # RFC 6455 §7.4.1
+
+def point_frames(payloads: list[bytes]) -> list[Frame]:
+    """Points, each encoded as JSON, as few WebSocket frames. A point alone is the article's message; more are a list.
+    """
+    longest = max(map(len, payloads), default=0)
+    points_per_frame = MAX_FRAME_BYTES // (longest + len(","))
+    frames = []
+    for start in range(0, len(payloads), points_per_frame):
+        some = payloads[start:start + points_per_frame]
+        text = some[0] if len(some) == 1 else b"[" + b",".join(some) + b"]"
+        frames.append(encode_frame(TEXT, text))
+    return frames
+
+
+def encode_frame(opcode: int, payload: bytes) -> Frame:
+    """A whole WebSocket frame (RFC 6455 §5.2). A server's is not masked: the same bytes do for every tab."""
+    header = Header.encode_header(fin=True, opcode=opcode, mask=b"", length=len(payload), flags=0)
+    return bytes(header) + payload
+
+
+# ---- The WebSocket server: from the inproc socket to each tab -------------------------------------------------------
+
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10       # opcodes of frames (RFC 6455 §5.2)
+DATA_OPCODES = (0, 1, 2)                    # continuation, text, binary
+CONTROL_OPCODES = (CLOSE, PING, PONG)
+GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_DATA, TRY_AGAIN_LATER = 1001, 1002, 1003, 1007, 1013
 CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}      # that may be sent (IANA's registry)
 LINGER_SECONDS = 0.5                        # for a client to read the close frame
+END_SECONDS = 1.0                           # for all tabs to answer their close frames when the server ends
+NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
+
+StartResponse = Callable[..., Any]
+Environ = dict[str, Any]
+
+
+class WebSocketApp:
+    """Funnels messages coming from the inproc zmq socket to the websocket of each client."""
+
+    def __init__(self, context: zmq.Context, queue: Queue, doors: Doors, max_tabs: int) -> None:
+        self.context = context
+        self.queue = queue
+        self.doors = doors
+        self.max_tabs = max_tabs
+        self.refused = ThrottledLog("refused", "WebSocket")
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
+        """Subscribes to the queue, and serves the websocket until the connection ends."""
+        websocket = environ.get("wsgi.websocket")
+        if not websocket:                   # stays_plain_http has said so
+            return self.refuse(environ, start_response)
+        tab = Tab(websocket)
+        try:
+            sock = self.context.socket(zmq.SUB)
+        except zmq.ZMQError:                # no file descriptor or ZeroMQ socket is left
+            tab.end(Ending(TRY_AGAIN_LATER, "no room is left for a tab"))
+            tab.stop()
+            return []
+        with sock:
+            sock.set(zmq.RCVHWM, QUEUE_HIGH_WATER_MARK)
+            sock.subscribe(b"")
+            sock.connect(QUEUE)
+            self.serve(tab, sock)
+        return []
+
+    def serve(self, tab: Tab, sock: zmq.Socket) -> None:
+        """From `connect` to `join`, nothing may switch to another greenlet: points could be missing, or come twice."""
+        tab.receive = sock.recv
+        self.queue.join(tab)
+        try:
+            tab.answer_frames()
+        except Ending as ending:
+            tab.end(ending)
+        finally:
+            self.queue.leave(tab)
+            tab.stop()
+
+    def stays_plain_http(self, handler: WebSocketHandler) -> bool:
+        """gevent-websocket's pre_start_hook: whether `__call__` gets the request as plain HTTP, without an upgrade."""
+        return self.refusal(handler.environ) is not None
+
+    def refusal(self, environ: Environ) -> Refusal | None:
+        """Why a client gets no tab; None where it gets one."""
+        host_name = self.doors.our_name(environ)
+        if not host_name:
+            return WRONG_HOST
+        if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
+            return Refusal("426 Upgrade Required", "This port speaks WebSocket.")
+        if not is_handshake(environ):
+            return Refusal("400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13).")
+        origin = environ.get("HTTP_ORIGIN")     # only browsers send one
+        if origin is not None and not self.doors.is_our_origin(origin, host_name):
+            return WRONG_ORIGIN
+        if len(self.queue.tabs) >= self.max_tabs:
+            return Refusal("503 Service Unavailable", f"All {self.max_tabs} tabs are taken.")
+        return None
+
+    def refuse(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
+        """Says why a request was not upgraded.
+
+        426 must say to what protocol to upgrade (RFC 9110 §15.5.22), and 400 which version is spoken (RFC 6455 §4.4);
+        the others may. To this Connection `answer` adds `close`: the two headers make one list.
+        """
+        refusal = self.refusal(environ) or NO_PAGE
+        if refusal is WRONG_ORIGIN:
+            self.refused.add(origin_advice(environ["HTTP_ORIGIN"]))
+        return answer(environ, start_response, *refusal, ("Connection", "Upgrade"), ("Upgrade", "websocket"),
+                      ("Sec-WebSocket-Version", "13"))
 
 
 class Ending(Exception):
@@ -650,147 +427,100 @@ class Ending(Exception):
 
 
 class Tab:
-    """One WebSocket client: its own SUB on the queue, and the one path by which bytes go to its socket.
+    """One WebSocket client, and the one path by which frames go to its socket, whole and one behind the other.
 
-    A tab is in one of three states:
-    - *live*: nothing is pending, and no batch waits. The relay has it take and send each batch that is published.
-    - *full*: its socket has not taken all. The rest is in `pending`, batches wait in the SUB, and the hub calls
-      `send_pending` as soon as the socket takes more.
-    - *catching up*: nothing is pending, but batches may wait in the SUB. Besides the relay, the hub calls `pump`.
-    Whoever calls, a tab takes the oldest batch in its SUB, so the order stays. Once `closing` is set (a close frame was
-    sent, the connection has failed, or the tab has left), no batch follows.
+    First go its own frames: the history, pongs, the close frame. Then come those of the queue, which all tabs get.
     """
 
-    def __init__(self, ws: WebSocket, subscriber: zmq.Socket, relay: Relay) -> None:
-        self.ws = ws
-        self.relay = relay
-        self.subscriber = subscriber
-        self.socket = ws.handler.socket
-        self.address = ws.handler.client_address
-        self.closing = False
-        self.pending: list[memoryview] = []
+    def __init__(self, websocket: WebSocket) -> None:
+        self.websocket = websocket
+        self.socket = websocket.handler.socket
+        self.address = websocket.handler.client_address
+        self.own_frames: list[Frame] = []
+        self.unsent: Frame = b""            # what the socket has not taken of a frame: then the tab is full
+        self.is_closing = False             # no frame of the queue follows
         self.watcher = gevent.get_hub().loop.io(self.socket.fileno(), WRITABLE)
-        # Each batch needs these two, so they are looked up only once. gevent's own `send` would wait where
-        # the socket is full; that of the socket beneath it raises BlockingIOError.
-        self.receive_batch = subscriber.recv
+        # Each frame needs these two, so they are looked up only once. gevent's own `send` would wait where the socket
+        # is full; that of the socket beneath it raises BlockingIOError.
         self.send = self.socket._sock.send
-
-    def serve(self) -> None:
-        """Sends the history and all that comes, until the connection ends; leaves nothing behind."""
-        try:
-            self.join()
-            self.answer_frames()
-        except Ending as ending:
-            self.close(ending)
-            self.let_client_read_the_close()
-        finally:
-            self.leave()
-
-    def join(self) -> None:
-        """The history first, then live batches. If anything yielded here, points could come twice, or out of order."""
-        self.subscriber.set(zmq.RCVHWM, QUEUE_HIGH_WATER_MARK)
-        self.subscriber.connect(QUEUE)
-        self.relay.tabs[self] = None        # `publish` makes the queue see the SUB before it sends the next batch
-        self.write(self.relay.history.all_frames())
-        log.debug("tab %s joined: %d", self.address, len(self.relay.tabs))
-
-    def leave(self) -> None:
-        """Ends all that the tab does. Its SUB is closed where it was made, in `WebSocketApp`."""
-        self.relay.tabs.pop(self, None)
-        log.debug("tab %s left: %d", self.address, len(self.relay.tabs))
-        self.closing = True
-        self.watcher.close()
-        self.ws.closed = True               # or the library would send a close frame of its own
+        self.receive: Callable[[int], Frame] | None = None      # `recv` of the tab's SUB
 
     # Sending
 
-    def take_batch(self) -> Batch:
-        """The next batch in the SUB; an empty one if there is none. An error ends this tab alone, not the relay."""
-        if self.closing:
-            return b""
-        try:
-            return self.receive_batch(NOBLOCK)
-        except zmq.Again:
-            return b""
-        except Exception as error:
-            self.fail(error)
-            return b""
+    def flush(self) -> None:
+        """Sends the next frame, or what is left of the last one.
 
-    def send_batch(self, batch: Batch) -> None:
-        """Sends a batch to a socket for which nothing is pending. What it does not take is pending then."""
-        if not batch:
-            return
+        `Queue.publish` calls it once for each frame that it sends. Where that is not enough, since the tab is full or
+        has frames of its own, the hub calls it whenever the socket has room, until no frame is left.
+        """
         try:
-            sent = self.send(batch)
+            if not self.unsent:
+                self.unsent = self.next_frame()
+            sent = self.send(self.unsent)
+        except zmq.Again:                   # no frame is left
+            self.watcher.stop()
+            return
         except BlockingIOError:
             sent = 0
-        except Exception as error:
+        except Exception as error:          # it ends this tab, not the relay, which may have called
             self.fail(error)
             return
-        if sent < len(batch):
-            self.keep(memoryview(batch)[sent:])
+        self.unsent = self.unsent[sent:]
+        if self.unsent:
+            self.watcher.start(self.flush)
 
-    def pump(self) -> None:
-        """The hub calls it while the tab is catching up: sends the next batch, or finds that none waits any more."""
-        batch = self.take_batch()
-        if batch:
-            self.send_batch(batch)
-        else:
-            self.watcher.stop()
+    def next_frame(self) -> Frame:
+        """The next frame to send. Raises zmq.Again where there is none."""
+        if self.own_frames:
+            return self.own_frames.pop(0)
+        if self.is_closing or not self.receive:
+            raise zmq.Again
+        return self.receive(NOBLOCK)
 
-    def write(self, data: bytes) -> None:
-        """Sends data behind what is pending, so that nothing gets into the middle of another frame."""
-        self.keep(memoryview(data))
-        self.send_pending()
-
-    def keep(self, data: memoryview) -> None:
-        """Puts data behind what is pending. It is a view, so that nothing is copied, and the history is shared."""
-        self.pending.append(data)
-        self.watcher.start(self.send_pending)       # if it runs already, this only changes what it calls
-
-    def send_pending(self) -> None:
-        """Sends what a full socket had not taken, as far as it takes it now."""
-        try:
-            while self.pending:
-                sent = self.send(self.pending[0])
-                self.pending[0] = self.pending[0][sent:]
-                if not self.pending[0]:
-                    self.pending.pop(0)
-        except BlockingIOError:             # still full: the hub calls again
-            return
-        except Exception as error:
-            self.fail(error)
-            return
-        self.watcher.start(self.pump)       # instead of this function: batches may wait in the SUB
-
-    def fail(self, error: Exception) -> None:
-        """The connection cannot go on: shuts it down, so that the greenlet that reads from it sees its end."""
-        self.closing = True
-        self.pending.clear()
-        self.watcher.stop()
-        if not isinstance(error, OSError):  # clients come and go; all else is worth a line
-            log.error("tab %s: %r", self.address, error)
-        with contextlib.suppress(OSError):
-            self.socket._sock.shutdown(socket.SHUT_RDWR)
+    def send_later(self, frames: list[Frame]) -> None:
+        """Has the hub send these frames before any other of the queue."""
+        self.own_frames += frames
+        self.watcher.start(self.flush)
 
     def close(self, ending: Ending) -> None:
         """Says to the client that the connection ends, and why, unless that has been said."""
-        if not self.closing:
-            self.closing = True
-            self.write(encode_frame(CLOSE, ending.payload))
+        if not self.is_closing:
+            self.is_closing = True
+            self.send_later([encode_frame(CLOSE, ending.payload)])
 
-    def let_client_read_the_close(self) -> None:
-        """Reads on for a little: a socket that is closed with unread bytes resets, and the close frame may be lost."""
+    def end(self, ending: Ending) -> None:
+        """Ends the connection so that the client can read why.
+
+        A socket that is closed with unread bytes resets, and the close frame may be lost: so it is read for a little.
+        """
+        self.close(ending)
         with gevent.Timeout(LINGER_SECONDS, False), contextlib.suppress(OSError):
             self.wait_until_sent()
             self.socket.shutdown(socket.SHUT_WR)
-            while self.ws.raw_read(4096):
+            while self.websocket.raw_read(4096):
                 pass
 
     def wait_until_sent(self) -> None:
-        """Waits until the hub's calls of `send_pending` have sent all that is pending."""
-        while self.pending:
+        """Waits until all frames of its own are sent."""
+        while self.unsent or self.own_frames:
             wait_write(self.socket.fileno())
+
+    def fail(self, error: Exception) -> None:
+        """The connection cannot go on: shuts it down, so that the greenlet that reads from it sees its end."""
+        self.is_closing = True
+        self.own_frames.clear()
+        self.unsent = b""
+        self.watcher.stop()
+        if not isinstance(error, OSError):  # clients come and go; all else is worth a line
+            log_unforeseen(f"tab {self.address}", error)
+        with contextlib.suppress(OSError):
+            self.socket._sock.shutdown(socket.SHUT_RDWR)
+
+    def stop(self) -> None:
+        """Leaves nothing behind."""
+        self.is_closing = True
+        self.watcher.close()
+        self.websocket.closed = True        # or the library would send a close frame of its own
 
     # Reading
 
@@ -802,20 +532,20 @@ class Tab:
                 raise ending_in_answer_to(payload)
             if opcode == PING:
                 self.wait_until_sent()      # so that no pongs pile up for a client that does not read
-                self.write(encode_frame(PONG, payload))
+                self.send_later([encode_frame(PONG, payload)])
             let_others_run()                # the reader's buffer may hold dozens of pings
 
     def read_frame(self) -> tuple[int, bytes] | None:
         """Opcode and payload of the next control frame; None where the client is gone. Raises Ending for other frames.
 
-        `decode_header` and `raw_read` are the library's; where the connection breaks, they raise OSError, which goes up
-        to gevent: see report_errors_in_one_line. A data frame, of whatever length, is refused without its payload.
+        `decode_header` and `raw_read` are the library's. A data frame, of whatever length, is refused without its
+        payload.
         """
         try:
-            header = Header.decode_header(self.ws.stream)
+            header = Header.decode_header(self.websocket.stream)
         except ProtocolError:
             raise Ending(PROTOCOL_ERROR, "fragmented or long control frame") from None
-        except WebSocketError:              # the client has left within the header, or before it
+        except (WebSocketError, OSError):   # the client has left within the header, or before it
             return None
         if header.flags:
             raise Ending(PROTOCOL_ERROR, "reserved bits are set")
@@ -825,7 +555,10 @@ class Tab:
             raise Ending(PROTOCOL_ERROR, "a client's frame must be masked")
         if header.opcode in DATA_OPCODES:
             raise Ending(UNSUPPORTED_DATA, "one-way stream")
-        payload = self.ws.raw_read(header.length)
+        try:
+            payload = self.websocket.raw_read(header.length)
+        except OSError:
+            return None
         if len(payload) < header.length:    # the client has left within the payload
             return None
         return header.opcode, bytes(header.unmask_payload(payload))
@@ -845,7 +578,7 @@ def ending_in_answer_to(payload: bytes) -> Ending:
     return Ending(code)
 
 
-# ---- Doors: who may come in? ----------------------------------------------------------------------------------------
+# ---- The HTTP server: static files ----------------------------------------------------------------------------------
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = "/graph.html"
@@ -857,139 +590,12 @@ COMMON_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no
 # WebSocket by its host and port, but not where the host is an IPv6 address; so it allows any.
 PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src ws: wss:; "
                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
-ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
-SCHEME_PORTS = {"http": 80, "https": 443}   # https: behind a proxy that speaks TLS on the port of our page
 # The view, as graph.js keeps it in the page's address. A redirect keeps these parameters only.
 VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|apart(=1?)?", re.IGNORECASE)
-WEBSOCKET_KEY = re.compile("[A-Za-z0-9+/]{22}==")   # 16 bytes in base64 (RFC 6455 §4.1)
-
-StartResponse = Callable[..., Any]
-Environ = dict[str, Any]
-
-
-class Refusal(NamedTuple):
-    """Why a request gets nothing: an HTTP status and a line of text."""
-    status: str
-    text: str
-
-
-WRONG_HOST = Refusal("403 Forbidden", "No such host here; see --allow-host.")
-NO_PAGE = Refusal("404 Not Found", "No such page here.")
-
-
-class Doors:
-    """Knows this server's names and answers two questions: is this Host ours, is this Origin ours?
-
-    A request with another Host may be DNS rebinding: somebody's own name that resolves to our address, so that their
-    page may read ours. Where the server listens beyond loopback, any IP address is a name of it too, since an address
-    in the Host header was not resolved by anybody.
-    """
-
-    def __init__(self, names: Iterable[str], page_port: int, beyond_loopback: bool) -> None:
-        self.names = {name.lower() for name in names}
-        self.page_port = page_port
-        self.beyond_loopback = beyond_loopback
-
-    def our_name(self, environ: Environ) -> str | None:
-        """The name in a request's Host header, if it is one of ours. The port there proves nothing about the name."""
-        match = HOST.fullmatch(environ.get("HTTP_HOST", ""))
-        if not match:
-            return None
-        name = match[1].lower()
-        is_ours = name in self.names or (self.beyond_loopback and is_ip_address(name))
-        return name if is_ours else None
-
-    def is_our_origin(self, origin: str, host_name: str) -> bool:
-        """Whether a page of this origin is ours: it came from our page's port, by our name or the request's own."""
-        match = ORIGIN.fullmatch(origin)
-        if not match:
-            return False
-        scheme, name, port = match[1].lower(), match[2].lower(), match[3]
-        if int(port or SCHEME_PORTS[scheme]) != self.page_port:
-            return False
-        return name in self.names or name == host_name
-
-
-def is_ip_address(name: str) -> bool:
-    """Whether a host's name is an IP address, of version 6 in brackets."""
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
-class WebSocketApp:
-    """The application of the WebSocket port: gives every client a tab."""
-
-    def __init__(self, relay: Relay, doors: Doors, max_tabs: int) -> None:
-        self.relay = relay
-        self.doors = doors
-        self.max_tabs = max_tabs
-
-    def must_not_upgrade(self, handler: WebSocketHandler) -> bool:
-        """gevent-websocket's pre_start_hook: whether `__call__` gets the request as plain HTTP, without an upgrade.
-
-        Besides judging the request, it takes what a tab needs: once the client has been told "101 Switching Protocols",
-        it is too late to find that no file descriptor or ZeroMQ socket is left.
-        """
-        environ = handler.environ
-        environ["zws.refusal"] = self.refusal(environ)
-        if environ["zws.refusal"] is None:
-            try:
-                subscriber = self.relay.new_sub()
-            except zmq.ZMQError:
-                environ["zws.refusal"] = Refusal("503 Service Unavailable", "No room is left for a tab.")
-                return True
-            # The upgrade can still fail, and then `__call__` never comes. But the greenlet of this connection ends in
-            # any case, and calls what is linked to it: then the SUB is closed (0: without waiting to send anything).
-            gevent.getcurrent().rawlink(lambda greenlet: subscriber.close(0))
-            environ["zws.subscriber"] = subscriber
-        return environ["zws.refusal"] is not None
-
-    def refusal(self, environ: Environ) -> Refusal | None:
-        """Why a client gets no tab; None where it gets one."""
-        host_name = self.doors.our_name(environ)
-        if not host_name:
-            return WRONG_HOST
-        if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
-            return Refusal("426 Upgrade Required", "This port speaks WebSocket.")
-        if not is_handshake(environ):
-            return Refusal("400 Bad Request", "Not a WebSocket handshake (RFC 6455, version 13).")
-        origin = environ.get("HTTP_ORIGIN")     # only browsers send one
-        if origin is not None and not self.doors.is_our_origin(origin, host_name):
-            return Refusal("403 Forbidden", "Pages of another origin may not connect.")
-        if len(self.relay.tabs) >= self.max_tabs:
-            return Refusal("503 Service Unavailable", f"All {self.max_tabs} tabs are taken.")
-        return None
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
-        """Refuses a request that was not upgraded; serves the WebSocket of one that was."""
-        refusal = environ["zws.refusal"]
-        if refusal:
-            # 426 must say to what protocol to upgrade (RFC 9110 §15.5.22), and 400 which version is spoken (RFC 6455
-            # §4.4); the others may. To this Connection `answer` adds `close`: the two headers make one list.
-            return answer(environ, start_response, *refusal, ("Connection", "Upgrade"), ("Upgrade", "websocket"),
-                          ("Sec-WebSocket-Version", "13"))
-        Tab(environ["wsgi.websocket"], environ["zws.subscriber"], self.relay).serve()
-        return []
-
-
-def is_handshake(environ: Environ) -> bool:
-    """Whether a request to upgrade to WebSocket is as RFC 6455 §4.1 wants it."""
-    connection = environ.get("HTTP_CONNECTION", "").lower()
-    return (environ["REQUEST_METHOD"] == "GET"
-            and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
-            and "upgrade" in re.split(r"[ \t,]+", connection)
-            and environ.get("HTTP_SEC_WEBSOCKET_VERSION") == "13"
-            and WEBSOCKET_KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")) is not None
-            and environ.get("CONTENT_LENGTH", "0") == "0"       # no body: what comes next are frames
-            and not environ.get("HTTP_TRANSFER_ENCODING"))
 
 
 class StaticFiles:
-    """The application of the page's port: paste's StaticURLParser behind the list of what it may serve."""
+    """Serves up static files: paste's StaticURLParser behind the list of what it may serve."""
 
     def __init__(self, doors: Doors, ws_port: int) -> None:
         self.doors = doors
@@ -1002,19 +608,27 @@ class StaticFiles:
             return answer(environ, start_response, *WRONG_HOST)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return answer(environ, start_response, "405 Method Not Allowed", "GET or HEAD.", ("Allow", "GET, HEAD"))
-        if path == "/" or (path == PAGE and self.names_other_port(query)):
+        if path == "/" or (path == PAGE and self.needs_port(environ)):
             location = ("Location", self.page_with_port(query))
             return answer(environ, start_response, "302 Found", "See there.", location)
         if path not in SERVED_PATHS:
             return answer(environ, start_response, *NO_PAGE)
         return self.serve_file(environ, start_response)
 
-    def names_other_port(self, query: str) -> bool:
-        """Whether the page, opened with this query, would look for its WebSocket at another port than ours."""
+    def stays_plain_http(self, handler: WebSocketHandler) -> bool:
+        """gevent-websocket's pre_start_hook: no request to this port becomes a WebSocket."""
+        return True
+
+    def needs_port(self, environ: Environ) -> bool:
+        """Whether the page, opened with this query, would look for its WebSocket at another port than ours.
+
+        Where it came through a tunnel, with another port, the WebSocket's may be another one too: then the query knows.
+        """
+        query = environ["QUERY_STRING"]
         port_parameters = [parameter for parameter in query.split("&") if parameter.startswith("ws=")]
         if not port_parameters:
             return self.ws_port != DEFAULT_WS_PORT
-        return port_parameters != [f"ws={self.ws_port}"]
+        return port_parameters != [f"ws={self.ws_port}"] and self.doors.is_through_our_port(environ)
 
     def page_with_port(self, query: str) -> str:
         """The page's address with our WebSocket port, and with the parameters of the view that the query had."""
@@ -1040,6 +654,586 @@ def answer(environ: Environ, start_response: StartResponse, status: str, text: s
     start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))),
                             *headers, *COMMON_HEADERS])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+# =====================================================================================================================
+# That was the demo. From here on: what feeds it, and what guards it.
+# =====================================================================================================================
+
+# ---- Waiting, and the log -------------------------------------------------------------------------------------------
+
+SHORTEST_SLEEP_SECONDS = 1e-6               # gives the hub time to look for I/O, which sleep(0) rarely does
+REPORT_INTERVAL_SECONDS = 10
+EXCERPT_BYTES = 40
+MAX_REASONS = 10                            # in one report
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+CLIENT_IS_GONE = (errno.EHOSTUNREACH, errno.ENETUNREACH)    # besides ConnectionError and TimeoutError
+
+
+def let_others_run() -> None:
+    """Gives every other greenlet its turn."""
+    gevent.sleep(SHORTEST_SLEEP_SECONDS)
+
+
+def start_log(is_verbose: bool) -> None:
+    """From now on the log goes to stderr, and gevent's hub reports its errors there, too."""
+    logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if is_verbose else logging.INFO)
+    report_errors_in_the_log(gevent.get_hub())
+
+
+def log_unforeseen(what: str, error: BaseException) -> None:
+    """Says an error in one line; with --verbose, also where it arose."""
+    is_verbose = log.isEnabledFor(logging.DEBUG)
+    log.error("%s: %r", what, error, exc_info=error if is_verbose else None)
+
+
+def report_errors_in_the_log(hub: Any) -> None:
+    """Makes gevent's hub say in the log what went wrong in a greenlet, and nothing of clients that are gone."""
+    not_accepted = ThrottledLog("could not accept", "connection")
+
+    def print_exception(context: object, kind: type[BaseException], error: BaseException, traceback: object) -> None:
+        error_number = error.errno if isinstance(error, OSError) else None
+        if error_number in OUT_OF_DESCRIPTORS:
+            not_accepted.add("all file descriptors are in use")
+        elif error_number not in CLIENT_IS_GONE:
+            log_unforeseen(str(context), error)
+    hub.print_exception = print_exception
+    # gevent.Timeout: a Handler's deadline that gevent's own `except:` has caught before the Handler's `with` could.
+    hub.NOT_ERROR = (*hub.NOT_ERROR, ConnectionError, TimeoutError, gevent.Timeout)
+
+
+def excerpt(data: bytes) -> str:
+    """The beginning of what a program has sent, for the log: control characters are escaped."""
+    text = repr(data[:EXCERPT_BYTES].decode(errors="replace"))
+    return text if len(data) <= EXCERPT_BYTES else text + "..."
+
+
+class ThrottledLog:
+    """Counts what went wrong, by reason, and gathers it in one log line at most every REPORT_INTERVAL_SECONDS."""
+
+    def __init__(self, verb: str, noun: str) -> None:
+        self.verb = verb                    # "dropped": what happened
+        self.noun = noun                    # "line": to what, in the singular
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.first_examples: dict[str, str] = {}
+        self.last_report = -math.inf
+        self.is_scheduled = False
+
+    def add(self, reason: str, example: str = "", count: int = 1) -> None:
+        """Counts one more (or `count`). Of the examples of a reason, the first is shown."""
+        if reason not in self.counts and len(self.counts) == MAX_REASONS:
+            reason = "more reasons"         # which may be clients' doing: they must not fill the memory, nor the log
+        self.counts[reason] += count
+        self.first_examples.setdefault(reason, example)
+        if not self.is_scheduled:
+            self.is_scheduled = True
+            wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
+            # If publish_lines, at its end, has called `report` by then, there is nothing left to say.
+            gevent.spawn_later(max(0, wait), self.report)
+
+    def report(self) -> None:
+        """Says what has been counted since the last report."""
+        if self.counts:
+            reasons = []
+            for reason, count in self.counts.most_common():
+                example = self.first_examples[reason]
+                reasons.append(f"{reason} ({count}, the first: {example})" if example else f"{reason} ({count})")
+            total = self.counts.total()
+            log.warning("%s %d %s: %s", self.verb, total, self.noun if total == 1 else f"{self.noun}s",
+                        "; ".join(reasons))
+        self.counts.clear()
+        self.first_examples.clear()
+        self.last_report = time.monotonic()
+        self.is_scheduled = False
+
+
+# ---- Points: what comes in ------------------------------------------------------------------------------------------
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+MAX_LABEL_CHARACTERS = 64
+DEFAULT_LABEL = "Value"                     # names the graph's line of the points that have no label
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
+
+encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Point(NamedTuple):
+    """A point of one label."""
+    x: float                                # its time; see History.add
+    y: float | None                         # None: no value at this time
+    label: str = DEFAULT_LABEL
+    stamp: bytes | None = None              # of a point that another node passes on: see Nodes
+
+
+def points_of_payload(payload: bytes) -> list[Point]:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
+    try:
+        fields = json.loads(payload.decode())
+    except (ValueError, RecursionError):    # RecursionError: brackets in brackets, thousands deep
+        raise ValueError("not JSON in UTF-8") from None
+    if not isinstance(fields, dict):
+        raise ValueError("not an object")
+    return [Point(fields.get("x", time.time() * 1000), fields["y"], fields.get("label", DEFAULT_LABEL))]
+
+
+def encode_point(point: Point) -> bytes:
+    """The point as JSON, as it goes to the tabs. (What repr() says of a finite number is JSON.)"""
+    y = "null" if point.y is None else repr(point.y)
+    label = "" if point.label == DEFAULT_LABEL else f',"label":{encode_json(point.label)}'
+    return f'{{"x":{point.x!r},"y":{y}{label}}}'.encode()
+
+
+# ---- Lines: points from standard input ------------------------------------------------------------------------------
+
+STDIN = 0                                   # standard input's file descriptor
+STDIN_CHUNK_BYTES = 4096
+NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)",
+                    re.ASCII | re.IGNORECASE)
+
+
+def new_line_publisher(context: zmq.Context) -> zmq.green.Socket:
+    """A publisher that waits for room where points come faster than they go, where an ordinary PUB would drop them.
+
+    While it waits, the others run, since it is a socket of zmq.green (a shadow is the same context, for zmq.green). An
+    XPUB can also receive, namely subscriptions. Closed, or no longer used, it still sends what it holds: this is what
+    libzmq does by default (ZMQ_LINGER).
+    """
+    publisher = zmq.green.Context.shadow(context).socket(zmq.XPUB)
+    publisher.set(zmq.XPUB_NODROP, 1)
+    return publisher
+
+
+def stdin_producer(context: zmq.Context, endpoint: str) -> None:
+    """Publishes the points in the lines of standard input, as long as there are any."""
+    publisher = new_line_publisher(context)
+    publisher.connect(endpoint)
+    count = publish_lines(publisher)
+    log.info("standard input ended after %d lines; still serving", count)
+
+
+def publish_lines(publisher: zmq.green.Socket) -> int:
+    """Publishes the points in the lines of standard input, and reports lines without one; returns how many lines came.
+    """
+    dropped = ThrottledLog("dropped", "line")
+    has_subscriber = False
+    number = 0
+    for number, line in enumerate(read_lines(), 1):
+        try:
+            points = parse_line(line)
+        except ValueError as error:
+            dropped.add(str(error), f"line {number}, {excerpt(line)}")
+        else:
+            if not has_subscriber:          # without one, the point would be dropped
+                publisher.recv()            # the subscription; libzmq keeps it when the server is away for a while
+                has_subscriber = True
+            for point in points:
+                publisher.send(encode_point(point))
+    dropped.report()
+    return number
+
+
+def read_lines() -> Iterator[bytes]:
+    """The lines of standard input without their ends. They are waited for in a thread, so that the hub goes on."""
+    os.set_blocking(STDIN, True)            # it may be shared with a program that has set it otherwise
+    read_in_thread = gevent.get_hub().threadpool.apply
+    rest = b""
+    while chunk := read_in_thread(os.read, (STDIN, STDIN_CHUNK_BYTES)):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+        rest = rest[:MAX_PAYLOAD_BYTES + 1]     # of a line without an end, this is enough to refuse it
+    if rest:
+        yield rest
+
+
+def parse_line(line: bytes) -> list[Point]:
+    """The point in a line: `0.5`, or `room one 21.5` (a label, white space, a number), or a point in JSON.
+
+    Raises ValueError, with the reason, where there is none.
+    """
+    if len(line) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
+    try:
+        words = line.decode().split()
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    if not words:
+        raise ValueError("empty line")
+    if words[0].startswith("{"):
+        return points_of_payload(line)
+    *label_words, number_word = words
+    if not NUMBER.fullmatch(number_word):   # float() alone would also take 1_000, and Arabic digits
+        raise ValueError("no number at its end")
+    number = float(number_word)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is not a finite number")
+    if not label_words:
+        return [Point(time.time() * 1000, number)]
+    return [Point(time.time() * 1000, number, " ".join(label_words))]
+
+
+def send_lines(endpoint: str) -> None:
+    """Sends the lines of standard input to a running server, and returns when all of them are sent. It serves nothing.
+
+    A context ends only when its sockets are closed, the monitor too, and have sent all that they held.
+    """
+    end_on_signal(os._exit)                 # at once; sys.exit would wait for the thread that reads the lines
+    context = new_context(SPARE_SOCKETS)
+    publisher = new_line_publisher(context)
+    watch = connect_and_watch(publisher, "server", endpoint)
+    with opening("standard input"):         # read_lines raises OSError where it is closed, or cannot be read
+        publish_lines(publisher)
+    watch.kill()
+    publisher.close()
+    sending = gevent.get_hub().threadpool.spawn(context.term)   # waits until all is sent, in a thread: Ctrl-C works
+    sending.wait(CONNECT_PATIENCE_SECONDS)
+    if not sending.ready():
+        log.warning("waiting for server %s to take the last lines", endpoint)
+    sending.get()
+
+
+# ---- History: the last points of each label -------------------------------------------------------------------------
+
+MAX_LABELS = 64
+LABEL_SILENCE_SECONDS = 60                  # a label that is silent for longer gives its place to a new one
+YEAR_MS = 366 * 86_400_000
+LAST_DATE_MS = 8.6e15                       # a browser's dates end a little later, and as long before 1970
+MILLISECONDS_IN = {"milliseconds": 1, "seconds": 1000, "microseconds": 1e-3, "nanoseconds": 1e-6}
+
+
+class Label:
+    """What is known of one label."""
+
+    def __init__(self, max_points: int) -> None:
+        self.points: collections.deque[bytes] = collections.deque(maxlen=max_points)     # the last ones, as JSON
+        self.heard_at = time.monotonic()    # in seconds
+        self.time_unit: str | None = None   # of its x; None: x counts something else
+
+
+class History:
+    """The last points of each label, for new tabs; the label that has been silent longest comes first."""
+
+    def __init__(self, max_points: int) -> None:
+        self.max_points = max_points        # of each label
+        self.labels: collections.OrderedDict[str, Label] = collections.OrderedDict()
+        self.frames_cache: list[Frame] | None = None
+
+    def add(self, point: Point) -> bytes:
+        """Keeps the point, and returns it as the tabs get it: in JSON, with x in milliseconds.
+
+        Raises ValueError, with the reason, if a browser has no date for x, or if there is no room for the label.
+        """
+        label = self.labels.get(point.label)
+        unit = label.time_unit if label else None
+        if unit or not label:               # once a label's x counts something else than time, it goes on so
+            unit = time_unit_about_now(point.x) or unit
+        x = point.x * MILLISECONDS_IN[unit] if unit else point.x
+        if abs(x) > LAST_DATE_MS:
+            raise ValueError("x is no date that a browser knows")
+        if not label:
+            label = self.add_label(point.label)
+        if unit != label.time_unit and unit != "milliseconds":
+            log.info("label %r: x is in %s", point.label, unit)
+        label.time_unit = unit
+        payload = encode_point(point._replace(x=x))
+        label.points.append(payload)
+        label.heard_at = time.monotonic()
+        self.labels.move_to_end(point.label)
+        self.frames_cache = None
+        return payload
+
+    def add_label(self, name: str) -> Label:
+        """A new label. Raises ValueError if all places are taken, and none has been silent for long."""
+        if len(self.labels) >= MAX_LABELS:
+            longest_silent, label = next(iter(self.labels.items()))
+            if time.monotonic() - label.heard_at < LABEL_SILENCE_SECONDS:
+                raise ValueError(f"more than {MAX_LABELS} labels")
+            del self.labels[longest_silent]
+        self.labels[name] = Label(self.max_points)
+        return self.labels[name]
+
+    def frames(self) -> list[Frame]:
+        """All points, as frames. They are cached, so that tabs that join between two points share them."""
+        if self.frames_cache is None:
+            self.frames_cache = point_frames([point for label in self.labels.values() for point in label.points])
+        return self.frames_cache
+
+
+def time_unit_about_now(x: float) -> str | None:
+    """The unit in which x, since 1970, is about now; None if there is none."""
+    now_ms = time.time() * 1000
+    for unit, milliseconds in MILLISECONDS_IN.items():
+        if abs(x * milliseconds - now_ms) < YEAR_MS:
+            return unit
+    return None
+
+
+# ---- Nodes: points that go from one running ZWS to another ----------------------------------------------------------
+
+NODES_HIGH_WATER_MARK = 10_000              # in points; at the PUB for the nodes below
+MAX_SUBSCRIPTION_BYTES = 64                 # enough for the handshake's READY, and for a subscription to everything
+CONNECT_PATIENCE_SECONDS = 3                # after this, the log says that the other side is not there
+STAMP = struct.Struct(">4s8sQ")             # a stamp's bytes: STAMP_MARK, the name of the node, the number there
+STAMP_MARK = b"\0zws"
+
+# libzmq also talks to clients of the old protocols ZMTP 1 and 2, and takes an HTTP request for ZMTP 1: any web page
+# could publish. Where ZAP_DOMAIN, which is for authentication, is set to anything, libzmq refuses the old protocols.
+# Nobody answers for that domain here, so all clients that speak ZMTP 3 get in.
+ZMTP_3_ONLY = b"zws"
+
+
+class Nodes:
+    """The nodes above, our upstreams, to which we connect; and the nodes below, which connect to us.
+
+    A point that comes in at a node gets a stamp: the node, and the point's number there. Points go on with their
+    stamps, and each node takes another one's points in rising order of their numbers only. So a point that comes by two
+    ways is taken once, and one that has gone round a loop of nodes is not taken again where it began.
+
+    Only what comes from an upstream may carry a stamp: from a publisher it is taken for a topic, and means nothing.
+    """
+
+    def __init__(self, context: zmq.Context) -> None:
+        self.context = context
+        self.publisher: zmq.Socket | None = None        # for the nodes below
+        self.own_name = os.urandom(8)       # a new one at each start, since the numbers begin again at 1
+        self.own_count = 0                  # of the points that have come in here
+        self.newest: dict[bytes, int] = {}  # of each other node the last number; it grows whenever a node is started
+        self.missed = ThrottledLog("missed", "point")
+
+    def listen(self, endpoint: str) -> None:
+        """Opens the PUB to which the nodes below connect."""
+        self.publisher = self.context.socket(zmq.PUB)
+        self.publisher.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
+        self.publisher.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
+        bind_for_strangers(self.publisher, endpoint)
+
+    def connect(self, endpoint: str) -> zmq.Socket:
+        """A SUB that is connected to an upstream."""
+        sub = new_incoming_sub(self.context)
+        connect_and_watch(sub, "upstream", endpoint)    # for good, as this SUB is never closed
+        return sub
+
+    def pass_on(self, payload: bytes, stamp: bytes | None) -> None:
+        """Sends a point to the nodes below. Without a stamp it has come in here, and gets one."""
+        if not self.publisher:
+            return
+        if stamp is None:
+            self.own_count += 1
+            stamp = STAMP.pack(STAMP_MARK, self.own_name, self.own_count)
+        self.publisher.send_multipart([stamp, payload])
+
+    def points_of_upstream(self, message: Message) -> list[Point]:
+        """The point that another node passes on; none, if it has been here already. Raises ValueError, with the reason.
+
+        A publisher that listens can be connected to as well: what comes without a stamp is a publisher's.
+        """
+        is_stamped = len(message) == 2 and len(message[0]) == STAMP.size and message[0].startswith(STAMP_MARK)
+        if not is_stamped:
+            return points_of_publisher(message)
+        stamp, payload = message
+        if not self.take_note_of(stamp):
+            return []
+        return [point._replace(stamp=stamp) for point in points_of_payload(payload)]
+
+    def take_note_of(self, stamp: bytes) -> bool:
+        """Notes that a point with this stamp has come. Returns whether it is the first time."""
+        _, name, number = STAMP.unpack(stamp)
+        if name == self.own_name:
+            return False
+        if name in self.newest:
+            missed = number - self.newest[name] - 1
+            if missed < 0:
+                return False
+            if missed > 0:
+                self.missed.add(f"of upstream node {name.hex()}", count=missed)
+        self.newest[name] = number
+        return True
+
+
+def points_of_publisher(message: Message) -> list[Point]:
+    """The points of a publisher's message. Raises ValueError, with the reason, if it holds none."""
+    if len(message) > MAX_PARTS:
+        raise ValueError(f"more than {MAX_PARTS} parts")
+    return points_of_payload(message[-1])
+
+
+def listen_for_publishers(context: zmq.Context, endpoint: str) -> tuple[zmq.Socket, str]:
+    """A SUB to which publishers connect, and where it really is, if it asked for any free port."""
+    sub = new_incoming_sub(context)
+    bind_for_strangers(sub, endpoint)
+    return sub, sub.get_string(zmq.LAST_ENDPOINT)
+
+
+def new_incoming_sub(context: zmq.Context) -> zmq.Socket:
+    """A SUB for everything that comes from outside."""
+    sub = context.socket(zmq.SUB)
+    sub.set(zmq.RCVHWM, INCOMING_HIGH_WATER_MARK)
+    sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+    sub.subscribe(b"")
+    return sub
+
+
+def bind_for_strangers(listener: zmq.Socket, endpoint: str) -> None:
+    """Opens a ZeroMQ port to anybody's program, and says in the log who connects in vain."""
+    listener.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
+    listener.set(zmq.IPV6, has_only_ipv6(endpoint))
+    monitor = listener.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+    with opening(endpoint):
+        listener.bind(endpoint)
+    wanted = "SUB" if listener.type == zmq.PUB else "PUB"
+    gevent.spawn(watch_strangers, monitor, f"at {endpoint}: not a ZeroMQ {wanted} socket")
+
+
+def watch_strangers(monitor: zmq.Socket, reason: str) -> None:
+    """Reads the monitor of a port for good. It tells of handshakes that have failed."""
+    refused = ThrottledLog("refused", "connection")
+    while True:
+        wait_for_message(monitor)
+        recv_monitor_message(monitor)
+        refused.add(reason)
+
+
+def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> gevent.Greenlet:
+    """Connects a socket, and says in the log when the other side is not there, comes, or goes.
+
+    Returns the greenlet that watches, to be killed before the socket is closed.
+    """
+    monitor = connector.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    connector.set(zmq.IPV6, has_only_ipv6(endpoint))
+    with opening(endpoint):
+        connector.connect(endpoint)
+    return gevent.spawn(watch_connection, connector, monitor, f"{who} {endpoint}")
+
+
+def has_only_ipv6(endpoint: str) -> bool:
+    """Whether an endpoint's host has an IPv6 address and no other: libzmq, told to use IPv6, sees no other.
+
+    It would also make the banner call 127.0.0.1 [::ffff:127.0.0.1].
+    """
+    host = endpoint.partition("://")[2].rpartition(":")[0].strip("[]")
+    try:
+        addresses = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):         # it is no host but a path, an interface or *
+        return False
+    return all(family == socket.AF_INET6 for family, *_ in addresses)
+
+
+def watch_connection(connector: zmq.Socket, monitor: zmq.Socket, other_side: str) -> None:
+    """Reads a socket's monitor for good; ends it when killed."""
+    not_there = gevent.spawn_later(CONNECT_PATIENCE_SECONDS, log.warning, "%s is not there yet: waiting for it",
+                                   other_side)
+    is_connected = False
+    try:
+        while True:
+            wait_for_message(monitor)
+            event = recv_monitor_message(monitor)["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                not_there.kill()
+                is_connected = True
+                log.info("%s is connected", other_side)
+            elif is_connected:              # else it was a connection that never came to be
+                is_connected = False
+                log.warning("%s is gone: waiting for it", other_side)
+    finally:
+        not_there.kill()
+        connector.disable_monitor()         # first: where nobody reads its monitor, libzmq's only I/O thread hangs
+        monitor.close()
+
+
+# ---- Doors: who may come in? ----------------------------------------------------------------------------------------
+
+HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
+ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
+SCHEME_PORTS = {"http": 80, "https": 443}   # https: behind a proxy that speaks TLS on the port of our page
+WEBSOCKET_KEY = re.compile("[A-Za-z0-9+/]{22}==")   # 16 bytes in base64 (RFC 6455 §4.1)
+
+
+class Refusal(NamedTuple):
+    """Why a request gets nothing: an HTTP status and a line of text."""
+    status: str
+    text: str
+
+
+WRONG_HOST = Refusal("403 Forbidden", "No such host here; see --allow-host.")
+WRONG_ORIGIN = Refusal("403 Forbidden", "Pages of another origin may not connect; see --allow-host.")
+NO_PAGE = Refusal("404 Not Found", "No such page here.")
+
+
+class Doors:
+    """Knows this server's names and answers two questions: is this Host ours, is this Origin ours?
+
+    A request with another Host may be DNS rebinding: somebody's own name that resolves to our address, so that their
+    page may read ours. Where the server listens beyond loopback, any IP address is a name of it too, since an address
+    in the Host header was not resolved by anybody.
+
+    Of the allowed hosts, one with a port says in addition that our page may come through that port.
+    """
+
+    def __init__(self, host: str, allowed_hosts: list[re.Match[str]], page_listener: Any) -> None:
+        self.names = {"localhost", "127.0.0.1", "[::1]", url_host(host).lower()}
+        self.names |= {match[1].lower() for match in allowed_hosts}
+        self.other_pages = {(match[1].lower(), int(match[2])) for match in allowed_hosts if match[2]}
+        address, self.page_port, *_ = page_listener.getsockname()       # those really bound: no name, and no port 0
+        self.is_beyond_loopback = not ipaddress.ip_address(address).is_loopback
+
+    def our_name(self, environ: Environ) -> str | None:
+        """The name in a request's Host header, if it is one of ours. The port there proves nothing about the name."""
+        match = HOST.fullmatch(environ.get("HTTP_HOST", ""))
+        if not match:
+            return None
+        name = match[1].lower()
+        is_ours = name in self.names or (self.is_beyond_loopback and is_ip_address(name))
+        return name if is_ours else None
+
+    def is_our_origin(self, origin: str, host_name: str) -> bool:
+        """Whether a page of this origin is ours.
+
+        It is if it came from our page's port, by our name or the request's own, or from a host and port that are allowed.
+        """
+        match = ORIGIN.fullmatch(origin)
+        if not match:
+            return False
+        scheme, name = match[1].lower(), match[2].lower()
+        port = int(match[3] or SCHEME_PORTS[scheme])
+        if (name, port) in self.other_pages:
+            return True
+        return port == self.page_port and (name in self.names or name == host_name)
+
+    def is_through_our_port(self, environ: Environ) -> bool:
+        """Whether a request's Host header has the page's own port: a tunnel may have another one at its other end."""
+        match = HOST.fullmatch(environ.get("HTTP_HOST", ""))
+        return match is not None and int(match[2] or SCHEME_PORTS["http"]) == self.page_port
+
+
+def origin_advice(origin: str) -> str:
+    """For the log: how to let pages of this origin connect."""
+    match = ORIGIN.fullmatch(origin)
+    if not match:
+        return "of a page of another origin"
+    host = origin.partition("://")[2]
+    port = "" if match[3] else f":{SCHEME_PORTS[match[1].lower()]}"
+    return f"of a page of {origin}; to allow it: --allow-host {host}{port}"
+
+
+def is_ip_address(name: str) -> bool:
+    """Whether a host's name is an IP address, of version 6 in brackets."""
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def is_handshake(environ: Environ) -> bool:
+    """Whether a request to upgrade to WebSocket is as RFC 6455 §4.1 wants it."""
+    connection = environ.get("HTTP_CONNECTION", "").lower()
+    return (environ["REQUEST_METHOD"] == "GET"
+            and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            and "upgrade" in re.split(r"[ \t,]+", connection)
+            and environ.get("HTTP_SEC_WEBSOCKET_VERSION") == "13"
+            and WEBSOCKET_KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")) is not None
+            and environ.get("CONTENT_LENGTH", "0") == "0"       # no body: what comes next are frames
+            and not environ.get("HTTP_TRANSFER_ENCODING"))
 
 
 # ---- Connections: gevent's server and handler, with bounds ----------------------------------------------------------
@@ -1105,7 +1299,7 @@ class Handler(WebSocketHandler):
 
     def handle_error(self, *error: Any) -> None:
         """The library would send a response of status 500, and wait for a client that may not read it."""
-        self._log_error(*error)             # by way of the hub: see report_errors_in_one_line
+        self._log_error(*error)             # by way of the hub: see report_errors_in_the_log
         self.close_connection = True
 
     def _handle_client_error(self, error: Exception) -> Any:
@@ -1120,35 +1314,26 @@ class Server(WSGIServer):
 
     max_accept = 10                         # in a row, then all else gets its turn; gevent's 100 keep the hub for long
 
-    def __init__(self, host: str, port: int, max_connections: int) -> None:
+    def __init__(self, listener: Any, application: WebSocketApp | StaticFiles, max_connections: int) -> None:
         no_name = {"SERVER_NAME": ""}       # or gevent asks the name server for it
         pool_size = max_connections         # gevent accepts no more than these at a time
-        super().__init__((host, port), backlog=WAITING_CONNECTIONS, spawn=pool_size, handler_class=Handler,
-                         log=None, error_log=None, environ=no_name)
-
-    def open(self) -> None:
-        """Listens; connections wait until `start`. Raises OSError. Connections inherit the socket's options."""
-        self.init_socket()
-        for level, name, value in SOCKET_OPTIONS:
-            if hasattr(socket, name):
-                self.socket.setsockopt(getattr(socket, level), getattr(socket, name), value)
+        super().__init__(listener, application, spawn=pool_size, handler_class=Handler, log=None, error_log=None,
+                         environ=no_name)
+        self.pre_start_hook = application.stays_plain_http
 
 
-def report_errors_in_one_line(hub: Any) -> None:
-    """Makes gevent's hub report an error in one line, and connections that were reset or timed out not at all."""
-    out_of_descriptors = ThrottledLog("could not accept a connection {} times")
-
-    def print_exception(context: object, kind: type[BaseException], error: BaseException, traceback: object) -> None:
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            out_of_descriptors.add("all file descriptors are in use")
-        else:
-            log.error("%s: %r", context, error)
-    hub.print_exception = print_exception
-    # gevent.Timeout: a Handler's deadline that gevent's own `except:` has caught before the Handler's `with` could.
-    hub.NOT_ERROR = (*hub.NOT_ERROR, ConnectionError, TimeoutError, gevent.Timeout)
+def listen(host: str, port: int) -> Any:
+    """A socket of gevent's that listens. Connections inherit its options."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with opening(f"{url_host(host)}:{port}"):
+        listener = WSGIServer.get_listener((host, port), WAITING_CONNECTIONS, family)
+    for level, name, value in SOCKET_OPTIONS:
+        if hasattr(socket, name):
+            listener.setsockopt(getattr(socket, level), getattr(socket, name), value)
+    return listener
 
 
-# ---- Command line: options, limits of the machine, browsers, and main -----------------------------------------------
+# ---- Command line: options, limits of the machine, browsers, signals ------------------------------------------------
 
 MAX_PORT = 65_535
 MAX_HISTORY = 1_000_000
@@ -1156,7 +1341,6 @@ MAX_TABS = 60_000
 FILES_PER_TAB = 2                           # descriptors, on Linux: its socket's, and its SUB's
 SPARE_FILES = 2000                          # descriptors for all that is not a tab
 SPARE_SOCKETS = 100                         # of ZeroMQ, for all that is not a tab
-END_SECONDS = 1.0                           # the server waits so long for its tabs to answer their close frames
 CONSOLE_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m")    # they would take the terminal
 
 
@@ -1179,8 +1363,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     option("--ws-port", type=int, default=DEFAULT_WS_PORT, metavar="PORT",
            help="the tabs'; 0: any free; default: %(default)s")
     option("--zmq", default="tcp://127.0.0.1:5000", metavar="ENDPOINT", help="for publishers; default: %(default)s")
-    option("--history", type=int, default=100, metavar="N", help="points kept of each label; default: %(default)s")
-    option("--allow-host", action="append", default=[], metavar="NAME", help="one more name of this server; repeatable")
+    option("--history", type=int, default=1000, metavar="N", help="points kept of each label; default: %(default)s")
+    option("--allow-host", action="append", type=allowed_host, default=[], metavar="NAME[:PORT]",
+           help="one more name of this server, and a port through which its page may come; repeatable")
     option("--upstream", action="append", default=[], metavar="ENDPOINT", help="take another node's points; repeatable")
     option("--republish", metavar="ENDPOINT", help="publish all points there, for other nodes")
     option("--verbose", action="store_true", help="log every tab that comes or goes")
@@ -1194,6 +1379,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"argument --history: not a number from 0 to {MAX_HISTORY}")
     check_places(options)
     return options
+
+
+def allowed_host(text: str) -> re.Match[str]:
+    """The name, and the port if there is one, in a value of --allow-host. Raises ValueError if it is none."""
+    match = HOST.fullmatch(text)
+    if not match:
+        raise ValueError(text)
+    return match
 
 
 def check_places(options: argparse.Namespace) -> None:
@@ -1217,21 +1410,24 @@ def check_page_files() -> None:
             sys.exit(f"zws: {path[1:]} is missing{remedy}")
 
 
-def raise_file_limit() -> int:
-    """Raises the limit of file descriptors to what all tabs need, or to what is allowed. Returns what to count on."""
-    wanted = MAX_TABS * FILES_PER_TAB + SPARE_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return wanted
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    while wanted > soft:
+def share_out_files() -> tuple[int, int]:
+    """How many tabs there can be, and how many other connections to each of the two ports.
+
+    A tab takes FILES_PER_TAB descriptors. So this first raises the limit of descriptors, if that is allowed.
+    """
+    files, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_TABS * FILES_PER_TAB + SPARE_FILES
+    wanted = most if hard_limit == resource.RLIM_INFINITY else min(most, hard_limit)
+    while files != resource.RLIM_INFINITY and files < wanted:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            return wanted
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard_limit))
+            files = wanted
         except (OSError, ValueError):       # macOS has a limit of its own below an infinite one
             wanted //= 2
-    return soft
+    if files == resource.RLIM_INFINITY or files > most:
+        files = most
+    spare_files = min(SPARE_FILES, files // 2)
+    return (files - spare_files) // FILES_PER_TAB, spare_files // 4
 
 
 @contextlib.contextmanager
@@ -1253,31 +1449,14 @@ def explain(error: Exception) -> str:
     return zmq.strerror(number)             # it knows the system's errors as well as ZeroMQ's
 
 
-class Limits(NamedTuple):
-    """How many tabs there can be, and how many connections to each port, so that the file descriptors suffice."""
-    tabs: int
-    ws_connections: int         # more than tabs, so that a client that gets no tab can be told so
-    page_connections: int
+def new_context(max_sockets: int) -> zmq.Context:
+    """The ZeroMQ context of all sockets: a place for ZeroMQ to store some global state.
 
-
-def share_out(max_files: int) -> Limits:
-    """Shares out the file descriptors.
-
-    Of those that are not for tabs, an eighth goes to refusals at the WebSocket port and a quarter to the page; the rest
-    is left for publishers, nodes and all else.
+    It is plain pyzmq's, whose sockets would block all greenlets where they wait: those here never do. The publisher of
+    lines waits, so its socket is one of zmq.green.
     """
-    spare_files = min(SPARE_FILES, max_files // 2)
-    max_tabs = min(MAX_TABS, (max_files - spare_files) // FILES_PER_TAB)
-    return Limits(tabs=max_tabs, ws_connections=max_tabs + spare_files // 8, page_connections=spare_files // 4)
-
-
-def new_context(endpoints: Iterable[str], max_sockets: int) -> zmq.green.Context:
-    """The ZeroMQ context of all sockets."""
-    context = zmq.green.Context()
+    context = zmq.Context()
     context.set(zmq.MAX_SOCKETS, max_sockets)
-    # Only where there is an IPv6 address, which stands in brackets. It also changes what tcp://*:5000 means, and the
-    # banner would then call 127.0.0.1 [::ffff:127.0.0.1].
-    context.set(zmq.IPV6, any("[" in endpoint for endpoint in endpoints))
     return context
 
 
@@ -1308,138 +1487,50 @@ def own_address() -> str | None:
         return str(probe.getsockname()[0])
 
 
-def print_banner(options: argparse.Namespace, page: str, page_port: int, endpoint: str) -> None:
+def print_banner(host: str, page: str, page_port: int, endpoint: str) -> None:
     """Says where to look, where to publish and how to stop."""
     print(f"Graph:   {page}")
-    address = own_address() if options.host in ("0.0.0.0", "::") else None      # "::" takes IPv4 clients as well
+    address = own_address() if host in ("0.0.0.0", "::") else None      # "::" takes IPv4 clients as well
     if address:
         print(f"Devices: http://{address}:{page_port}{PAGE}")
     print(f"Publish: JSON points to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
 
 
 def open_browsers(url: str) -> None:
-    """Opens two windows, to show that each gets all points; in the hub's thread pool, since a browser can block."""
-    in_thread = gevent.get_hub().threadpool.apply
-    with contextlib.suppress(webbrowser.Error):
+    """Opens two windows, to show that each gets all points."""
+    has_opened = gevent.get_hub().threadpool.apply(open_two_windows, (url,))    # a browser may block
+    if not has_opened:
+        print(f"No browser window could be opened here: open {url} yourself.", flush=True)
+
+
+def open_two_windows(url: str) -> bool:
+    """Whether a browser has opened them. It may take long: it starts programs, and waits for them."""
+    try:
         browser = webbrowser.get()
-        name = os.path.basename(getattr(browser, "name", ""))
-        if name not in CONSOLE_BROWSERS:
-            opened = [in_thread(browser.open_new, (url,)) for _ in range(2)]
-            if any(opened):
-                return
-    print(f"No browser window could be opened here: open {url} yourself.", flush=True)
+    except webbrowser.Error:
+        return False
+    name = os.path.basename(getattr(browser, "name", ""))
+    if name in CONSOLE_BROWSERS:
+        return False
+    opened = [browser.open_new(url) for _ in range(2)]
+    return any(opened)
 
 
-def spawn_part(exit_status: gevent.event.AsyncResult, name: str, part: Callable[..., None], *arguments: Any) -> None:
+def spawn_part(end: gevent.event.AsyncResult, name: str, part: Callable[..., None], *arguments: Any) -> None:
     """Starts a part of the server as a greenlet. If it fails, the process ends with status 1: no server without it."""
     def run() -> None:
         try:
             part(*arguments)
         except Exception as error:
-            log.error("the %s has failed: %r", name, error)
-            exit_status.set(1)
+            log_unforeseen(f"the {name} has failed", error)
+            end.set(1)
     gevent.spawn(run)
-
-
-def send_lines(endpoint: str) -> None:
-    """Sends the lines of standard input to a running server, and returns when all of them are sent.
-
-    A context ends only when its sockets are closed, the monitor too, and have sent all that they held.
-    """
-    context = new_context([endpoint], SPARE_SOCKETS)
-    publisher = new_line_publisher(context)
-    with opening(endpoint):
-        watch = connect_and_watch(publisher, "server", endpoint)
-    with opening("standard input"):         # read_lines raises OSError where it is closed, or cannot be read
-        publish_lines(publisher)
-    watch.kill()
-    publisher.close()
-    sending = gevent.get_hub().threadpool.spawn(context.term)   # waits until all is sent, in a thread: Ctrl-C works
-    sending.wait(CONNECT_PATIENCE_SECONDS)
-    if not sending.ready():
-        log.warning("waiting for server %s to take the last lines", endpoint)
-    sending.get()
 
 
 def end_on_signal(end: Callable[[int], None]) -> None:
     """Ctrl-C and SIGTERM call `end` with exit status 0."""
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(signal_number, end, 0)
-
-
-def close_tabs(relay: Relay) -> None:
-    """Tells every tab that the server ends, and waits a little until they have answered."""
-    with gevent.Timeout(END_SECONDS, False):
-        while relay.tabs:
-            for tab in relay.tabs:          # again and again, as one may join meanwhile; none is told twice
-                tab.close(Ending(GOING_AWAY, "server stopped"))
-            gevent.sleep(0.02)
-
-
-def main() -> None:
-    """Makes the parts, opens the ports, starts everything, waits for the end, and ends it."""
-    options = parse_arguments(sys.argv[1:])
-    logging.basicConfig(format="zws: %(message)s", level=logging.DEBUG if options.verbose else logging.INFO)
-    report_errors_in_one_line(gevent.get_hub())
-    if options.send is not None:
-        end_on_signal(os._exit)             # at once; sys.exit would wait for the thread that reads the lines
-        send_lines(options.send)
-        return
-    check_page_files()
-    exit_status = gevent.event.AsyncResult()    # the process ends when it is set
-    end_on_signal(exit_status.set)
-
-    limits = share_out(raise_file_limit())
-    endpoints = [options.zmq, options.republish or "", *options.upstream]
-    context = new_context(endpoints, limits.tabs + SPARE_SOCKETS)
-    relay = Relay(context, options.history)
-    page_server = Server(options.host, options.http_port, limits.page_connections)
-    ws_server = Server(options.host, options.ws_port, limits.ws_connections)
-    with opening(options.zmq):
-        publishers_endpoint = relay.listen(options.zmq)
-    for endpoint in options.upstream:
-        with opening(endpoint):
-            relay.connect(endpoint)
-    if options.republish is not None:
-        with opening(options.republish):
-            relay.republish(options.republish)
-    host = url_host(options.host)
-    with opening(f"{host}:{options.http_port}"):
-        page_server.open()
-    with opening(f"{host}:{options.ws_port}"):
-        ws_server.open()
-
-    # Once they are open, server_host and server_port are those really bound: an address, never a name, and no port 0.
-    names = ["localhost", "127.0.0.1", "[::1]", host, *options.allow_host]
-    beyond_loopback = not ipaddress.ip_address(page_server.server_host).is_loopback
-    doors = Doors(names, page_server.server_port, beyond_loopback)
-    page_server.application = StaticFiles(doors, ws_server.server_port)
-    page_server.pre_start_hook = lambda handler: True       # true: go on as plain HTTP
-    ws_server.application = WebSocketApp(relay, doors, limits.tabs)
-    ws_server.pre_start_hook = ws_server.application.must_not_upgrade
-
-    # As tabs come, Python's garbage collector would search all objects again and again, and find hardly any garbage.
-    # Now it leaves out those that exist already, and searches the new ones after every 20,000, older ones more rarely.
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    page_server.start()
-    ws_server.start()
-    for sub, make_frame in relay.inputs:
-        spawn_part(exit_status, "relay", relay.run, sub, make_frame)
-    url = page_url(options.host, page_server.server_port)
-    print_banner(options, url, page_server.server_port, publishers_endpoint)
-    if options.source == "sine":
-        spawn_part(exit_status, "sine wave", zmq_producer, context, publishers_endpoint)
-    if options.source == "stdin":
-        spawn_part(exit_status, "reader of standard input", stdin_producer, context, publishers_endpoint)
-    if not options.no_browser:
-        gevent.spawn(open_browsers, url)
-
-    status = exit_status.get()
-    page_server.close()
-    ws_server.close()
-    close_tabs(relay)
-    os._exit(status)                        # not sys.exit: a thread may still wait for a line or a browser
 
 
 if __name__ == "__main__":

@@ -23,6 +23,28 @@ HANDSHAKE = ("GET / HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\n
              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
 
 
+def points_in(message):
+    """The points in a message to a tab, each as JSON text: a message is a point, or a list of points."""
+    content = json.loads(message)
+    if isinstance(content, dict):
+        return [message]
+    assert len(content) > 1, "a point alone is no list"
+    return [json.dumps(point, ensure_ascii=False, separators=(",", ":")) for point in content]
+
+
+class PointConnection(websockets.sync.client.ClientConnection):
+    """A tab that is no browser, an independent WebSocket client. `recv` gives one point at a time, as JSON text."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.points: list[str] = []
+
+    def recv(self, timeout=None, decode=None):
+        while not self.points:
+            self.points = points_in(super().recv(timeout, decode))
+        return self.points.pop(0)
+
+
 class NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *arguments):
         return None
@@ -61,6 +83,21 @@ def parse_frames(data):
     return frames
 
 
+def points_of_frames(frames):
+    """The points, decoded, in the frames of `parse_frames`; AssertionError if there is another frame."""
+    assert {opcode for opcode, _ in frames} <= {1}
+    return [json.loads(point) for _, payload in frames for point in points_in(payload.decode())]
+
+
+def read_until(connection, end):
+    """Reads until these bytes have come."""
+    tail = b""
+    while end not in tail:
+        part = connection.recv(1 << 18)
+        assert part, "the server has ended the connection"
+        tail = tail[-len(end):] + part
+
+
 def read_all(connection):
     """What comes until the server ends the connection."""
     data = b""
@@ -71,9 +108,13 @@ def read_all(connection):
 
 
 def ask(port, request, host="127.0.0.1"):
-    """The whole answer to the bytes of a request, which should ask to close."""
+    """The whole answer to the bytes of a request, which should ask to close.
+
+    The server may end the connection while the request is still on its way: its reset is the end of the answer, too.
+    """
     with socket.create_connection((host, port), 15) as connection:
-        connection.sendall(request)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request)
         return read_all(connection)
 
 
@@ -175,8 +216,9 @@ class Server:
         return "".join(self.err)
 
     def connect(self, **options):
-        """A tab that is no browser: an independent WebSocket client."""
-        return websockets.sync.client.connect(f"ws://localhost:{self.ws_port}/", compression=None, **options)
+        """A tab that is no browser; see PointConnection."""
+        return websockets.sync.client.connect(f"ws://localhost:{self.ws_port}/", compression=None,
+                                              create_connection=PointConnection, **options)
 
     def raw(self, handshake=True, port=None, receive_buffer=None):
         """A plain TCP connection to the WebSocket port, with the handshake done unless told otherwise."""
@@ -240,10 +282,11 @@ def zws():
 
 @pytest.fixture(scope="module")
 def quiet():
-    """One server for a file's tests. Whatever its clients do, it has nothing to say about it."""
+    """One server for a file's tests. Whatever its clients do, it has nothing to say about it but whom it refused."""
     server = Server("--source", "none")
     yield server
-    assert (server.stop(), server.stderr) == (0, "")
+    assert server.stop() == 0
+    assert all(line.startswith("zws: refused ") for line in server.stderr.splitlines()), server.stderr
 
 
 @pytest.fixture

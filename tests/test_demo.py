@@ -1,6 +1,7 @@
 """The demo as the README promises it: a sine wave to every tab, by one command."""
 import json
 import math
+import os
 import signal
 import socket
 import stat
@@ -141,6 +142,17 @@ def test_a_browser_that_blocks_holds_nobody_up(zws, tmp_path):
     start = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - start < 2
+
+
+def test_a_system_that_is_slow_to_name_its_browser_holds_nobody_up(zws, tmp_path):
+    asked = tmp_path / "asked"
+    settings = tmp_path / "xdg-settings"        # which Python's webbrowser asks for the default browser
+    settings.write_text(f"#!/bin/sh\necho > {asked}; exec sleep 30 >/dev/null 2>&1\n")
+    settings.chmod(0o755)
+    server = zws(browser=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "DISPLAY": ":0", "BROWSER": ""})
+    wait_until(asked.exists)
+    with server.connect() as tab:
+        assert len(take(tab, 1)) >= 8
 
 
 @pytest.mark.parametrize("name", ["/nothing/there", "lynx"])

@@ -2,9 +2,11 @@
 import email
 import re
 import socket
+import subprocess
+import sys
 
 import pytest
-from conftest import HANDSHAKE, ROOT, ask
+from conftest import HANDSHAKE, ROOT, ask, wait_until
 
 PATHS = ("/graph.html", "/graph.js", "/flot/jquery.min.js", "/flot/jquery.flot.min.js")
 NONE = "no such header"
@@ -72,7 +74,7 @@ def test_the_graph_and_its_scripts_are_served(quiet, path):
 def test_the_root_leads_to_the_graph_and_the_graph_to_its_websocket_port(quiet):
     for path in ("/", "/graph.html", "/graph.html?ws=1", "/graph.html?ws=", "/graph.html?ws=x&ws=y",
                  f"/graph.html?ws=1&ws={quiet.ws_port}"):
-        status, headers, _ = fetch(quiet, path)
+        status, headers, _ = fetch(quiet, path, host=f"localhost:{quiet.http_port}")
         assert (status, headers["Location"]) == (302, f"/graph.html?ws={quiet.ws_port}")
     assert fetch_page(quiet)[0] == 200
 
@@ -268,10 +270,45 @@ def test_beyond_loopback_a_page_of_another_address_is_of_another_origin(zws):
             assert shake(server, f"Host: localhost:{server.ws_port}\r\n", request)[0] == status, (host, origin)
 
 
-def test_an_empty_name_is_none(zws):
-    server = zws("--source", "none", "--allow-host", "")
-    assert statuses_for(server, "") == statuses_for(server, ":80") == (403, 403)
-    assert shake(server, "Upgrade: ", f"Origin: http://:{server.http_port}\r\nUpgrade: ")[0] == 403
+@pytest.mark.parametrize("name", ["localhost:18310", "[::1]:18310", "graph.example:443"])
+def test_a_page_through_another_port_is_refused_with_the_remedy_which_works(zws, name):
+    scheme = "https" if name.endswith(":443") else "http"
+    origin = f"{scheme}://{name}".removesuffix(":443")
+    host = name.rpartition(":")[0]
+    line = f"Host: localhost\r\nOrigin: {origin}\r\n"
+    server = zws("--source", "none")
+    assert shake(server, f"Host: localhost:{server.ws_port}\r\n", line)[0] == 403
+    remedy = f"refused 1 WebSocket: of a page of {origin}; to allow it: --allow-host {name}"
+    wait_until(lambda: remedy in server.stderr)
+    server = zws("--source", "none", "--allow-host", name)
+    assert shake(server, f"Host: localhost:{server.ws_port}\r\n", line)[0] == 101
+    assert statuses_for(server, f"{host}:18310") == (200, 101)
+    for other in (f"{host}:18311", f"evil.example:{name.rpartition(':')[2]}", "localhost:1"):
+        other_line = f"Host: localhost\r\nOrigin: http://{other}\r\n"
+        assert shake(server, f"Host: localhost:{server.ws_port}\r\n", other_line)[0] == 403
+
+
+def test_the_address_keeps_its_websocket_port_where_the_page_came_through_another_one(quiet):
+    through = {"host": "localhost:18310"}
+    assert fetch(quiet, "/graph.html?ws=18311&span=10", **through)[0] == 200
+    status, headers, _ = fetch(quiet, "/graph.html?span=10", **through)
+    assert (status, headers["Location"]) == (302, f"/graph.html?ws={quiet.ws_port}&span=10")
+
+
+def test_many_origins_fill_neither_the_log_nor_the_memory(zws):
+    server = zws("--source", "none")
+    for number in range(100):
+        assert shake(server, "Upgrade: ", f"Origin: http://evil{number}.example\r\nUpgrade: ")[0] == 403
+    wait_until(lambda: "evil0.example:80" in server.stderr)
+    wait_until(lambda: "more reasons" in server.stderr, 15)
+    assert server.stderr.count("evil") < 50
+
+
+@pytest.mark.parametrize("name", ["", ":80", "http://localhost", "a b", "localhost:x"])
+def test_what_is_no_name_is_a_wrong_option(name):
+    result = subprocess.run([sys.executable, ROOT / "zws.py", "--allow-host", name], capture_output=True, text=True,
+                            timeout=20)
+    assert result.returncode == 2 and "--allow-host" in result.stderr.splitlines()[-1]
 
 
 def test_an_allowed_host_is_an_origin_too(zws):

@@ -25,8 +25,8 @@ def fails(*command, statuses=(1,), stdin=subprocess.DEVNULL):
 # 1. No server stays up without its points
 
 @pytest.mark.parametrize("broken", [
-    "def run(*_): gevent.sleep(2); raise RuntimeError('boom')\nzws.Relay.run = run",
-    "def fail(*_): raise RuntimeError('boom')\nzws.parse_point = fail"])
+    "def run(*_): gevent.sleep(2); raise RuntimeError('boom')\nzws.zmq_server = run",
+    "def fail(*_): raise RuntimeError('boom')\nzws.encode_point = fail"])
 def test_a_relay_that_fails_for_good_ends_the_process_with_status_1(zws, publish, broken):
     server = zws("--source", "none", program=program(f"import gevent\n{broken}"))
     if "run" not in broken:

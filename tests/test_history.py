@@ -28,19 +28,19 @@ def publish_and_see(server, send, fields):
         return points(tab, len(fields))
 
 
-@pytest.mark.parametrize("options, kept", [((), 100), (("--history", 5), 5), (("--history", 0), 0)])
+@pytest.mark.parametrize("options, kept", [((), 1000), (("--history", 5), 5), (("--history", 0), 0)])
 def test_a_new_tab_gets_the_last_points_of_every_label_and_then_live_ones(zws, publish, options, kept):
     server = zws("--source", "none", *options)
     send = publish(server)
     publish_and_see(server, send, [{"y": 0, "label": "rare"}]
-                    + [{"y": number, **label} for number in range(250) for label in ({"label": "often"}, {})])
+                    + [{"y": number, **label} for number in range(1250) for label in ({"label": "often"}, {})])
     with server.connect() as tab:
         lines = by_label(points(tab, 2 * kept + (kept > 0)))
-        last = [*range(250 - kept, 250)]
+        last = [*range(1250 - kept, 1250)]
         assert lines == ({"rare": [0], "often": last, None: last} if kept else {})
-        send({"y": 250, "label": "rare"})
-        send({"y": 251})
-        assert by_label(points(tab, 2)) == {"rare": [250], None: [251]}
+        send({"y": 1250, "label": "rare"})
+        send({"y": 1251})
+        assert by_label(points(tab, 2)) == {"rare": [1250], None: [1251]}
 
 
 def test_a_slow_publishers_second_tab_shows_the_same_picture_as_the_first(zws, publish):
@@ -79,7 +79,7 @@ def numbers_up_to(connection, last):
     data, numbers = b"", [-1]
     while numbers[-1] < last:
         data += connection.recv(65536)
-        numbers = [int(number) for number in re.findall(rb'"y":(\d+)\}', data)] or [-1]
+        numbers = [int(number) for number in re.findall(rb'"y":(\d+)[}]', data)] or [-1]
     return numbers
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from conftest import HANDSHAKE, answers, frame, free_port, page_of, program, read_all, wait_until, with_files
+from conftest import HANDSHAKE, Server, answers, frame, free_port, page_of, program, read_all, wait_until, with_files
 
 PING, PONG = 9, 10
 
@@ -169,24 +169,56 @@ while True: publisher.send(b'{{"y":1}}')"""
 
 # Faults
 
+@pytest.mark.parametrize("error", ["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "ECONNRESET"])
+def test_a_client_whose_network_goes_away_is_no_news(zws, publish, error):
+    code = f"""
+import errno
+def readinto(reader, buffer, read=zws.FairReader.readinto):
+    size = read(reader, buffer)
+    if b"gone" in bytes(buffer[:size]):
+        raise OSError(errno.{error}, "gone")
+    return size
+zws.FairReader.readinto = readinto
+"""
+    server = zws("--source", "none", program=program(code))
+    with server.raw() as tab:
+        tab.sendall(frame(PING, b"gone", mask=b"\0\0\0\0"))
+        assert read_all(tab) == b""
+    with server.raw(handshake=False, port=server.http_port) as page:
+        page.sendall(b"GET /gone HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert read_all(page) == b""
+    publish(server)({"y": 1})
+    assert server.stop() == 0
+    assert server.stderr == ""
+
+
+def test_an_error_that_nobody_foresaw_shows_where_it_arose_with_verbose_only():
+    for options in ((), ("--verbose",)):
+        server = Server("--source", "none", *options, program=program(BREAK.format(place="read_frame")))
+        knock(server, "/broken")
+        wait_until(lambda server=server: "boom" in server.stderr)
+        server.stop()
+        assert ("Traceback" in server.stderr) == bool(options)
+
+
 BREAK = """
 def boom(*_):
     raise RuntimeError("boom")
-def broken_init(tab, ws, *more, init=zws.Tab.__init__):
-    if ws.path == "/broken" and "{place}" == "init":
+def broken_init(tab, websocket, init=zws.Tab.__init__):
+    if websocket.path == "/broken" and "{place}" == "init":
         boom()
-    init(tab, ws, *more)
-    if ws.path == "/broken" and "{place}" in ("send", "receive_batch"):
+    init(tab, websocket)
+    if websocket.path == "/broken" and "{place}" in ("send", "next_frame"):
         tab.{place} = boom
 def broken_read(tab, read=zws.Tab.read_frame):
-    if tab.ws.path == "/broken" and "{place}" == "read_frame":
+    if tab.websocket.path == "/broken" and "{place}" == "read_frame":
         boom()
     return read(tab)
 zws.Tab.__init__, zws.Tab.read_frame = broken_init, broken_read
 """
 
 
-@pytest.mark.parametrize("place", ["init", "read_frame", "send", "receive_batch"])
+@pytest.mark.parametrize("place", ["init", "read_frame", "send", "next_frame"])
 def test_an_exception_in_one_tabs_path_closes_that_tab_alone_and_is_one_line(zws, publish, place):
     server = zws("--source", "none", "--history", 0, program=program(BREAK.format(place=place)))
     send, long = publish(server), 10**300
@@ -197,9 +229,11 @@ def test_an_exception_in_one_tabs_path_closes_that_tab_alone_and_is_one_line(zws
         broken, status = knock(server, "/broken")
         assert b" 101 " in status
         with broken:
-            for number in range(3000):      # so many that its socket is full; then it reads
-                send({"x": number, "y": long})
-                assert json.loads(tab.recv(5))["x"] == number
+            for start in range(0, 3000, 100):       # so many that its socket is full; then it reads
+                numbers = list(range(start, start + 100))
+                for number in numbers:
+                    send({"x": number, "y": long})
+                assert [json.loads(tab.recv(5))["x"] for _ in numbers] == numbers
             read_all(broken)
         send({"x": -1, "y": 1})
         assert json.loads(tab.recv(5))["x"] == -1

@@ -11,6 +11,8 @@ import pytest
 import zmq
 from conftest import failure, free_endpoint, until_it_arrives, wait_until
 
+from zws import has_only_ipv6
+
 
 @pytest.fixture
 def connections():
@@ -293,3 +295,38 @@ def test_a_bad_upstream_or_republish_endpoint_is_named_in_one_line():
     assert "nonsense" in failure("--upstream", "nonsense")
     assert "tcp://" in failure("--upstream", "5361"), "it says what one looks like"
     assert "tcp://203.0.113.7:1" in failure("--republish", "tcp://203.0.113.7:1")
+
+
+def test_a_stamp_with_a_nodes_own_name_and_the_highest_number_ends_nothing(zws, publish):
+    republish = free_endpoint()
+    with zmq.Context() as context, context.socket(zmq.XPUB) as upstream, context.socket(zmq.SUB) as below:
+        upstream.linger = 0
+        port = upstream.bind_to_random_port("tcp://127.0.0.1")
+        node = zws("--source", "none", "--upstream", f"tcp://127.0.0.1:{port}", "--republish", republish)
+        assert upstream.poll(10000), "no subscriber"
+        upstream.recv()
+        send = publish(node)
+        below.subscribe(b"")
+        below.connect(republish)
+
+        def own_stamp():
+            send({"y": 1})
+            return below.poll(50) and below.recv_multipart()[0]
+        stamp = wait_until(own_stamp)
+        with node.connect() as tab:
+            upstream.send_multipart([stamp[:-8] + b"\xff" * 8, b'{"y": 2}'])
+            upstream.send_multipart([b'{"y": 3}'])
+            assert 2 not in numbers(tab, 3), "it has been here already, says its stamp"
+            send({"y": 4})
+            numbers(tab, 4)
+
+
+@pytest.mark.parametrize(("endpoint", "families", "answer"), [
+    ("tcp://[::1]:5000", None, True), ("tcp://127.0.0.1:5000", None, False), ("tcp://localhost:5000", None, False),
+    ("tcp://*:5000", None, False), ("ipc:///tmp/x:y", None, False), ("tcp://six.example:5000", ["AF_INET6"], True),
+    ("tcp://both.example:5000", ["AF_INET6", "AF_INET"], False)])
+def test_ipv6_is_used_where_a_name_has_no_other_address(monkeypatch, endpoint, families, answer):
+    if families:
+        rows = [(getattr(socket, family), socket.SOCK_STREAM, 6, "", ()) for family in families]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: rows)
+    assert has_only_ipv6(endpoint) == answer

@@ -1,7 +1,6 @@
 """Tabs that read nothing and peers that vanish: they cost little, cost nobody else a point, and are gone in the end."""
 import contextlib
 import ctypes
-import json
 import socket
 import struct
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import Server, frame, parse_frames, wait_until
+from conftest import Server, frame, parse_frames, points_of_frames, read_until, wait_until
 
 STALLED, SECONDS, RATE = 200, 45, 1000
 KIB = 1024
@@ -95,9 +94,9 @@ def run():
 
 
 def test_a_tab_that_reads_gets_every_point_in_order_beside_200_that_do_not(run):
-    *points, (opcode, _) = parse_frames(run.data)
+    *frames, (opcode, _) = parse_frames(run.data)
     assert opcode == 8, "the server stopped"
-    assert [json.loads(payload)["x"] - 1767225600000 for _, payload in points] == list(range(SECONDS * RATE))
+    assert [point["x"] - 1767225600000 for point in points_of_frames(frames)] == list(range(SECONDS * RATE))
 
 
 def test_tabs_that_take_no_bytes_are_all_gone_in_the_end(run):
@@ -119,8 +118,7 @@ def test_what_a_stalled_tab_cannot_take_is_dropped_and_not_kept(zws, publish):
         for number in range(count):
             send({"x": number, "y": long})
             if number % 500 == 499:     # the other tab takes them all
-                end = b'"x":%d,"y":%d}' % (number, long)
-                wait_until(lambda end=end: reader.recv(1 << 18).endswith(end))
+                read_until(reader, b'"x":%d,"y":%d}' % (number, long))
         assert server.memory() - memory < 4_000
 
 
@@ -135,14 +133,14 @@ def test_a_tab_that_was_full_catches_up_and_then_costs_nothing(zws, publish):
     with server.raw(receive_buffer=4096) as slow, server.raw() as witness:
         for number in range(3000):
             send({"x": number, "y": long})
-        wait_until(lambda: witness.recv(1 << 18).endswith(b'"x":2999,"y":%d}' % long))
+        read_until(witness, b'"x":2999,"y":%d}' % long)
         wait_until(lambda: sending_queues(server)[slow.getsockname()[1]] > 10_000)      # now it is full
         data = slow.recv(1 << 20)
         with contextlib.suppress(TimeoutError):
             slow.settimeout(1)
             while part := slow.recv(1 << 20):
                 data += part
-        points = [json.loads(payload)["x"] for _, payload in parse_frames(data)]
+        points = [point["x"] for point in points_of_frames(parse_frames(data))]
         assert points[:1000] == list(range(1000)) and points == sorted(set(points))
         before = cpu_seconds(server)
         time.sleep(1)       # what it costs has no event

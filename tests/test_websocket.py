@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import HANDSHAKE, ask, frame, parse_frames, read_all, wait_until
+from conftest import HANDSHAKE, ask, frame, parse_frames, points_of_frames, read_all, read_until, wait_until
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -189,15 +189,14 @@ def test_a_pong_never_lands_inside_a_half_sent_frame_and_no_point_follows_the_cl
         for number in range(6000):
             send({"x": number, "y": long})
             if number % 500 == 499:     # the other tab takes them all
-                end = b'"x":%d,"y":%d}' % (number, long)
-                wait_until(lambda end=end: witness.recv(1 << 18).endswith(end))
+                read_until(witness, b'"x":%d,"y":%d}' % (number, long))
         data = b""
         for number in range(50):    # now its socket is full, but for what it reads here
             data += connection.recv(5000)
             connection.sendall(frame(PING, b"%d" % number))
         connection.sendall(frame(CLOSE, code(1000)))
         frames = parse_frames(data + read_all(connection))
-    points = [json.loads(payload)["x"] for opcode, payload in frames if opcode == TEXT]
+    points = [point["x"] for point in points_of_frames([frame for frame in frames if frame[0] == TEXT])]
     pongs = [int(payload) for opcode, payload in frames if opcode == PONG]
     assert 100 < len(points) < 6000, "it was slow: it lost some"
     assert points == sorted(set(points))
