@@ -26,6 +26,8 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import csv
+import datetime
 import errno
 import io
 import ipaddress
@@ -39,6 +41,7 @@ import socket
 import struct
 import sys
 import time
+import unicodedata
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn
@@ -153,7 +156,6 @@ def zmq_producer(context: zmq.Context, endpoint: str) -> None:
 QUEUE = "inproc://queue"
 # A high-water mark is the number of messages that a ZeroMQ socket keeps for a slow reader; then it drops new ones.
 QUEUE_HIGH_WATER_MARK = 40                  # at the queue's PUB, and again at each tab's SUB
-INCOMING_HIGH_WATER_MARK = 10_000           # of what comes during a rest
 REST_SECONDS = 0.01                         # between two batches: 100 a second are more than a screen shows
 MAX_BATCH_MESSAGES = 500                    # that are taken at a time; all else waits for some milliseconds
 MAX_BATCH_BYTES = 64 * 1024                 # of these messages
@@ -751,30 +753,29 @@ class ThrottledLog:
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_LABEL_CHARACTERS = 64
+MAX_DEPTH = 4                               # of objects in objects; what lies deeper is passed over
 DEFAULT_LABEL = "Value"                     # names the graph's line of the points that have no label
+LARGEST_NUMBER = sys.float_info.max         # beyond it, a browser's numbers are Infinity
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
+TIME_KEYS = ("x", "t", "ts", "time", "timestamp", "time_ms", "date", "Time", "Timestamp", "Date")
+DATE_AND_CLOCK = re.compile(r"""            # as ISO 8601 has it; programs also write a space for the T
+    (?<![\w.:-]) (\d{4})-(\d\d)-(\d\d) [T ]
+    (\d\d):(\d\d) (?: :(\d\d) (?: \.(\d{1,9}) | ,(\d{3})(?=\s+\S) )? )?      # Python's log: 12:00:01,123 INFO
+    (?: [ ]? (Z|UTC|[-+]\d\d:?\d\d) )? (?![\w:])
+    """, re.ASCII | re.VERBOSE)
+
+decode_json = json.JSONDecoder().raw_decode     # returns a value and where it ends; takes 0.6 of json.loads' time
+
 
 encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Point(NamedTuple):
     """A point of one label."""
-    x: float                                # its time; see History.add
+    x: float                                # its time; for its unit, see History.add
     y: float | None                         # None: no value at this time
     label: str = DEFAULT_LABEL
     stamp: bytes | None = None              # of a point that another node passes on: see Nodes
-
-
-def points_of_payload(payload: bytes) -> list[Point]:
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
-    try:
-        fields = json.loads(payload.decode())
-    except (ValueError, RecursionError):    # RecursionError: brackets in brackets, thousands deep
-        raise ValueError("not JSON in UTF-8") from None
-    if not isinstance(fields, dict):
-        raise ValueError("not an object")
-    return [Point(fields.get("x", time.time() * 1000), fields["y"], fields.get("label", DEFAULT_LABEL))]
 
 
 def encode_point(point: Point) -> bytes:
@@ -784,12 +785,559 @@ def encode_point(point: Point) -> bytes:
     return f'{{"x":{point.x!r},"y":{y}{label}}}'.encode()
 
 
-# ---- Lines: points from standard input ------------------------------------------------------------------------------
+def now_ms() -> float:
+    """The time of a point that comes without one."""
+    return time.time() * 1000
+
+
+def points_of_object(fields: dict[str, Any]) -> list[Point]:
+    """The points in an object: one if it has the key `y`, else one for each number in it, labelled by its key.
+
+    Raises ValueError, with the reason, if there is none. A reason never quotes what was sent, since the log counts by
+    reasons.
+    """
+    x = time_of_object(fields)
+    if "y" not in fields:
+        if all(key in TIME_KEYS for key in fields):
+            raise ValueError("y is missing")
+        return labelled_points(x, numbers_in(fields))
+    if "x" in fields and time_of_value(fields["x"]) is None:
+        raise ValueError("x is not a number or a date")
+    return [Point(x, checked_y(fields["y"]), checked_label(fields.get("label", DEFAULT_LABEL)))]
+
+
+def time_of_object(fields: dict[str, Any]) -> float:
+    """The first time in an object; if there is none, it is now."""
+    for key in TIME_KEYS:
+        if key in fields:
+            x = time_of_value(fields[key])
+            if x is not None:
+                return x
+    return now_ms()
+
+
+def time_of_value(value: Any) -> float | None:
+    """The time that a value of JSON means, if it is a number, or a date in ISO 8601 (as milliseconds)."""
+    x = milliseconds_of_date(value) if isinstance(value, str) else value
+    return x if is_finite_number(x) else None
+
+
+def numbers_in(fields: dict[str, Any], outer: str = "", depth: int = 1) -> Iterator[tuple[str, float]]:
+    """The numbers in an object and in the objects in it, each with its label. All else is passed over."""
+    for key, value in fields.items():
+        if isinstance(value, dict):
+            if depth < MAX_DEPTH:
+                yield from numbers_in(value, f"{outer}{key}/", depth + 1)
+        elif is_number(value) and (outer or key not in TIME_KEYS):
+            yield outer + key, value
+
+
+def labelled_points(x: float, numbers: Iterable[tuple[str, float]]) -> list[Point]:
+    """A point for each number with its label. Of several, one that cannot be a point is passed over."""
+    points = []
+    reason = "no number in it"
+    for label, number in numbers:
+        try:
+            points.append(Point(x, checked_y(number), checked_label(label)))
+        except ValueError as error:
+            reason = str(error)
+    if not points:
+        raise ValueError(reason)
+    return points
+
+
+def checked_y(y: Any) -> float | None:
+    """A point's y; None, which is no value at this time, stands for itself and for NaN."""
+    if is_finite_number(y):
+        return y
+    if y is None or y != y:                 # only NaN differs from itself
+        return None
+    raise ValueError("y is Infinity" if is_number(y) else "y is not a number")
+
+
+def checked_label(label: Any) -> str:
+    """A label as it is used: without white space at its ends; an ü is always one character, not a u and two dots."""
+    if isinstance(label, str):
+        if not label.isascii():
+            label = unicodedata.normalize("NFC", label)
+        label = label.strip()
+        if 1 <= len(label) <= MAX_LABEL_CHARACTERS and (label.isascii() or not HALF_CHARACTER.search(label)):
+            return label
+    raise ValueError(f"label is not text of 1 to {MAX_LABEL_CHARACTERS} characters")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number. (For Python, True is one too.)"""
+    return type(value) is float or type(value) is int
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether a browser, too, takes the value for a finite number. (JSON's integers may have any number of digits.)"""
+    return (type(value) is float or type(value) is int) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER
+
+
+def milliseconds_of_date(text: str) -> float | None:
+    """The time that a date in ISO 8601 names; None if the text is none. Without a clock's time, it is midnight."""
+    match = DATE_AND_CLOCK.fullmatch(text if len(text) > len("2026-11-28") else f"{text} 00:00")
+    return milliseconds_of_match(match) if match else None
+
+
+def milliseconds_of_match(date_and_clock: re.Match[str]) -> float | None:
+    """The time that a match of DATE_AND_CLOCK names, in milliseconds; without a zone, it is local time."""
+    year, month, day, hour, minute, second, fraction, milliseconds, zone = date_and_clock.groups()
+    if zone in ("Z", "UTC"):
+        zone = "+0000"
+    try:
+        date = datetime.datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
+        if zone:
+            minutes = int(zone[0] + zone[1:3]) * 60 + int(zone[0] + zone[-2:])
+            date = date.replace(tzinfo=datetime.timezone(datetime.timedelta(minutes=minutes)))
+        return date.timestamp() * 1000 + float(f"0.{fraction or milliseconds or 0}") * 1000
+    except (ValueError, OverflowError, OSError):    # a month 13; or a year for which the system has no local time
+        return None
+
+
+# ---- Lines: what programs print -------------------------------------------------------------------------------------
+
+MAX_LINE_CHARACTERS = 4096                  # that are no JSON: 64 labels of 64; to read them takes some 10 ms
+MAX_ALIKE_LABELS = 32                       # that differ in their digits only: "room 1", "room 2" and so on
+MAX_SHAPES = 1000                           # of labels for which this is watched
+MAX_NUMBER_IN_NAME = 999
+NUMBER = re.compile(r"0x[0-9a-f]{1,16}\b | [-+]? (\d+\.?\d*|\.\d+) (e[-+]?\d+)? | [-+]? (nan|inf|infinity)\b",
+                    re.ASCII | re.IGNORECASE | re.VERBOSE)
+UNITS = frozenset("""
+    % °C °F ° C F K V mV kV A mA µA uA W mW kW MW Wh kWh Ah mAh Hz kHz MHz GHz d h min s ms us µs μs ns km m cm mm
+    km/h m/s kg g mg l ml Pa hPa kPa bar mbar RPM rpm ppm ppb dB dBm lx lux Ω J N k M G T B kB KB MB GB TB KiB MiB GiB
+    TiB Ki Mi Gi bytes bit B/s kB/s KB/s MB/s GB/s KiB/s MiB/s GiB/s bit/s kbit/s Mbit/s Gbit/s bps fps it/s
+    """.split())                            # noqa: SIM905 (a list of 90 quoted words is nothing to read)
+NOISE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"              # colours and other wishes to a terminal (ECMA-48)
+    r"|[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff]")        # other control characters, and the byte order mark
+CLOCK = re.compile(r"""                     # a time of day; a day before it, and only then a year behind it
+    (?<![\w.:])
+    (?P<day> (?: (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ,? \s+ )?
+             (?: (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \s+ \d\d? |
+                 \d\d? \s+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) )
+             \s+ (?: \d{4} \s+ )? )?
+    (?: \d\d?:\d\d:\d\d (?: \.\d+ )? |
+        (?: ^ | (?<=\s\s) | (?<=up\s) ) \d\d?:\d\d )       # "12:30 20"; uptime: "up 14:05"; but "Sensor 1:30" is none
+    (?: \s? [AP]M\b )? (?: \s (?:UTC|GMT|CES?T|[ECMP][SD]T)\b )? (?(day) (?: \s 20\d\d\b )? )
+    (?![\w:])
+    """, re.ASCII | re.VERBOSE)
+# Before a = that follows at once, a name is one word: `level=info loss=0.5`.
+GLUED_NAME = re.compile(r"""(?<![^\s,;|=:([{<"])([^\s,;|=:()[\]{}<>"]+)=""")
+DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)", re.ASCII)
+WORDS = re.compile(r"""[,;|=:] | [^\s,;|=:()[\]{}<>"]+""", re.VERBOSE)       # brackets and quotes are white space
+DIGITS = re.compile(r"\d+")
+DIGITS_FIRST = re.compile(r"[\W_]*\d")      # 3/10, 127.0.0.1, 2026-11-28, #5
+TELEPLOT_TIME = re.compile(r"^>([^:|]+):([0-9.]+)(?=:[-+.0-9])")    # >temp:1790000000000:21.5
+
+Numbers = list[tuple[str, float]]           # each with its label
+
+
+class ColumnNames(NamedTuple):
+    """The line that names the columns of the lines behind it."""
+    names: list[str]
+    delimiter: str | None                   # None: white space
+    line: bytes                             # as it came
+
+
+class Group:
+    """A name in a line, and the numbers behind it; at the beginning of a line, perhaps without a name."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.numbers: list[float] = []
+        self.is_pair = False                # "name: 1" or "name=1"
+        self.may_be_numbered = False        # "room 2 7" or "Core 0: 45", where the first number may belong to the name
+
+
+class LineReader:
+    """Reads lines, or messages that are no JSON, one after the other. A line is one of these:
+
+        0.5                                 a number
+        room one 21.5      room 2 7         a label and a number: "room one", "room 2"
+        temp 21.5 hum 40                    labels and numbers
+        a:1 b=2      Core 0: 45 (high = 80) pairs; whatever else is in such a line is passed over
+        1.5 2 3      1.5,2,3      (1, 2)    columns, "1", "2" and so on
+        21,5;40,1                           columns; where there is a semicolon, a comma is the decimal sign
+        cpu 10 20 30                        columns behind a name: "cpu/1", "cpu/2", "cpu/3"
+        temp,hum      us sy id              a header: two words or more, no number. It names the columns of the lines
+                                            behind it, if they are as many; those that TIME_KEYS names are their time
+        {"temp": 21.5}      [{"y": 1}]      JSON: an object, or a list of objects
+
+    A unit behind a number is passed over. So is a time; but a date with a time, or a first column, is the line's time
+    if it is about now. `nan`, or nothing between two commas, is no value at this time.
+
+    No label may change with each line. So a word that begins with a digit is never part of one, with one exception:
+    one number of up to three digits, directly between a name and a number. Since nobody can tell from one line whether
+    that is `room 2 7` or `epoch 3 0.5`, and likewise with `job17 0.5`, only the first MAX_ALIKE_LABELS labels that
+    differ in nothing but their digits are believed. Then a line like `epoch 33 0.5` is read as columns.
+    """
+
+    def __init__(self, drop_header: Callable[[bytes], None] | None = None) -> None:
+        """drop_header is called with a line that looked like a header, once it has turned out to be none. Without it,
+        headers are not taken: between the messages of several publishers, they would name what they do not know.
+        """
+        self.drop_header = drop_header
+        self.new_header: ColumnNames | None = None       # the last line, if it looks like a header
+        self.header: ColumnNames | None = None           # the last one that named anything
+        self.alike_labels: dict[str, set[str]] = {}     # by what they are without their digits
+        self.names_of_columns: set[str] = set()
+
+    def read(self, line: bytes) -> list[Point]:
+        """The points in a line. Raises ValueError, with the reason, if there are none and it is no header."""
+        text = text_of(line)
+        objects = objects_of_json(text)
+        if objects is not None:
+            return [point for fields in objects for point in points_of_object(fields)]
+        if not text:
+            raise ValueError("empty line")
+        if len(text) > MAX_LINE_CHARACTERS:
+            raise ValueError(f"a line of more than {MAX_LINE_CHARACTERS} characters")
+        points = self.points_under_header(text)
+        if points is None:
+            try:
+                points = self.points_of_text(text)
+            finally:
+                self.forget_new_header()    # if it has not named the columns of this line
+            if not points:
+                self.keep_as_header(text, line)
+        return points
+
+    # Headers
+
+    def keep_as_header(self, text: str, line: bytes) -> None:
+        """Keeps a line without a number as a header. Raises ValueError if it cannot be one."""
+        delimiter = delimiter_of(text)
+        names = split_columns(text if delimiter else CLOCK.sub(" ", text), delimiter)
+        if names and not names[-1]:
+            names.pop()                     # a comma at the end of the line
+        if sum(map(has_letter_or_digit, names)) < 2 or not self.drop_header:
+            raise ValueError("no number in it")
+        self.new_header = ColumnNames(names, delimiter, line)
+
+    def forget_new_header(self) -> None:
+        """Says that the last line, if it looked like a header, was none. To be called at the end of the lines, too."""
+        if self.new_header and self.drop_header:
+            self.drop_header(self.new_header.line)
+        self.new_header = None
+
+    def points_under_header(self, text: str) -> list[Point] | None:
+        """The points in a line whose columns a header names; None if there is no header that fits."""
+        for header in (self.new_header, self.header):
+            if header:
+                points = points_of_row(header, split_columns(text, header.delimiter))
+                if points is not None:
+                    self.header, self.new_header = header, None
+                    return points
+        return None
+
+    def names_by_header(self, *counts: int) -> list[str] | None:
+        """The names of so many columns, by the last header; None if there is none that fits."""
+        for header in (self.new_header, self.header):
+            if header and len(header.names) in counts:
+                self.header, self.new_header = header, None
+                return header.names
+        return None
+
+    # Lines that speak for themselves
+
+    def points_of_text(self, text: str) -> list[Point]:
+        """The points in a line that needs no header; none if there is no number in it."""
+        x = time_in_line(text)
+        delimiter = delimiter_of(text)
+        if delimiter == ";":
+            text = DECIMAL_COMMA.sub(".", text)
+        if delimiter:
+            columns = numbers_of_columns(split_columns(text.strip("()[] "), delimiter))
+            if columns:
+                return self.points_of_columns(x, columns)
+        unnamed, *groups = groups_in_line(text)
+        named = [group for group in groups if group.numbers]
+        if any(group.is_pair for group in named):
+            named = [group for group in named if group.is_pair]
+        elif groups and not groups[-1].numbers and (named or unnamed.numbers):
+            raise ValueError("no number at its end")
+        if named:
+            return self.points_of_groups(x, unnamed.numbers, named)
+        if unnamed.numbers:
+            return self.points_of_columns(x, unnamed.numbers)
+        return []
+
+    def points_of_columns(self, x: float, numbers: list[float]) -> list[Point]:
+        """The points in columns without a name. The first one may be the time."""
+        if len(numbers) > 1 and time_unit_about_now(numbers[0]):
+            x, *numbers = numbers
+        if len(numbers) == 1:
+            return labelled_points(x, [(DEFAULT_LABEL, numbers[0])])
+        names = self.names_by_header(len(numbers)) or places(numbers)
+        return labelled_points(x, zip(names, numbers, strict=True))
+
+    def points_of_groups(self, x: float, unnamed: list[float], groups: list[Group]) -> list[Point]:
+        """The points in names with numbers behind them. A number before all names is the time, or is passed over."""
+        if unnamed and time_unit_about_now(unnamed[0]):
+            x = unnamed[0]
+        numbers = [number for group in groups for number in self.labelled_numbers(group)]
+        if not numbers:
+            raise ValueError(f"more than {MAX_ALIKE_LABELS} labels that differ in their digits only")
+        values: Numbers = []
+        for label, number in numbers:
+            if label in TIME_KEYS and len(numbers) > 1 and time_unit_about_now(number):     # ts=1790000000 temp=21.5
+                x = number
+            else:
+                values.append((label, number))
+        return labelled_points(x, values)
+
+    def labelled_numbers(self, group: Group) -> Numbers:
+        """The numbers behind a name, each with its label: the name alone, with a number of its own, or with columns.
+
+        Once two numbers behind a name were columns, they are: "wind -3 5" says what "wind 3 5" is.
+        """
+        name = " ".join(group.words)
+        count = len(group.numbers)
+        if count == 2 and group.may_be_numbered and name not in self.names_of_columns:
+            numbered_name = f"{name} {group.numbers[0]}"
+            if self.is_believed(numbered_name):
+                return [(numbered_name, group.numbers[1])]
+        if not self.is_believed(name):
+            return []
+        if count == 1:
+            return [(name, group.numbers[0])]
+        if not group.may_be_numbered and len(self.names_of_columns) < MAX_SHAPES:
+            self.names_of_columns.add(name)
+        names = places(group.numbers)
+        if count >= 3:                      # then the name may have a name in the header, too: "Device", as iostat says
+            names = self.names_by_header(count, count + 1) or names
+        return [(f"{name}/{column}", number) for column, number in zip(names[-count:], group.numbers, strict=True)]
+
+    def is_believed(self, label: str) -> bool:
+        """Whether a label is one of the first that differ in nothing but their digits; it then becomes one of them."""
+        shape = DIGITS.sub("", label)
+        if shape == label:
+            return True
+        if shape not in self.alike_labels and len(self.alike_labels) == MAX_SHAPES:
+            self.alike_labels.clear()
+        alike = self.alike_labels.setdefault(shape, set())
+        if len(alike) < MAX_ALIKE_LABELS:
+            alike.add(label)
+        return label in alike
+
+
+def text_of(line: bytes) -> str:
+    """A line as text, without what only a terminal understands. Raises ValueError if there is none."""
+    if len(line) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    if not text.isprintable():
+        text = NOISE.sub("", text).replace("\r", " ").replace("\n", " ")      # a message may have several lines
+    return text.strip()
+
+
+def objects_of_json(text: str) -> list[dict[str, Any]] | None:
+    """The object in a text, or those in a list of objects; None if it is to be read as a line.
+
+    Python prints a dict like {'loss': 0.5}, which is no JSON, but a line of pairs.
+    """
+    if not text.startswith(("{", "[")) or text.startswith("{'"):
+        return None
+    try:
+        value, end = decode_json(text)
+    except json.JSONDecodeError as error:
+        if text.startswith("["):            # "[12:00:01] loss: 0.5"
+            return None
+        raise ValueError(f"not JSON: {error.msg}") from None
+    except (ValueError, RecursionError):    # an integer of 5,000 digits; brackets in brackets, thousands deep
+        raise ValueError("JSON with too many digits or brackets") from None
+    if end < len(text):                     # "[12:00:01]" is no JSON, but "[1] loss: 0.5" begins with a list
+        if text.startswith("["):
+            return None
+        raise ValueError("not JSON: Extra data")
+    if isinstance(value, dict):
+        return [value]
+    if value and all(isinstance(item, dict) for item in value):
+        return value
+    return None
+
+
+def points_of_row(header: ColumnNames, columns: list[str]) -> list[Point] | None:
+    """The points in a line whose columns have names; None if the header is not for this line.
+
+    Among numbers there may be text only where commas divide three columns or more: "Now starting" is no header for the
+    line "temp 21.5". With columns `label` and `y`, as the page's Save writes them, a line is one point.
+    """
+    if len(columns) == len(header.names) + 1 and not columns[-1]:
+        columns = columns[:-1]
+    if len(columns) != len(header.names):
+        return None
+    numbers: dict[str, Any] = {}
+    times = []
+    has_text = False
+    for name, column in zip(header.names, columns, strict=True):
+        number = number_of_column(column)
+        if name in TIME_KEYS:
+            times.append(column)
+        elif number is not None:
+            numbers[name] = number
+        elif not is_time(column):
+            has_text = True
+    if not numbers or (has_text and (len(columns) < 3 or header.delimiter is None)):
+        return None
+    x = time_of_columns(times)
+    if "label" in header.names and "y" in numbers:
+        label = columns[header.names.index("label")]
+        return [Point(x, checked_y(numbers["y"]), checked_label(label))]
+    return labelled_points(x, numbers.items())
+
+
+def time_of_columns(columns: list[str]) -> float:
+    """The time in the columns that a header names as time: a number, or a date, whose clock may have its own column."""
+    number = number_of(columns[0]) if columns else None
+    return time_of_object({"x": " ".join(columns) if number is None else number})
+
+
+def numbers_of_columns(columns: list[str]) -> list[float]:
+    """The numbers in columns; an empty column is NaN. No numbers if there is a column with a text that is no time."""
+    if not columns[-1]:
+        columns = columns[:-1]              # a comma at the end of the line
+    numbers = []
+    for column in columns:
+        number = number_of_column(column)
+        if number is not None:
+            numbers.append(number)
+        elif not is_time(column):
+            return []
+    return numbers if any(columns) else []
+
+
+def places(columns: list[float]) -> list[str]:
+    """Columns without names are counted: "1", "2" and so on."""
+    return [str(place) for place in range(1, len(columns) + 1)]
+
+
+def delimiter_of(text: str) -> str | None:
+    """What divides the columns of a line; None is white space."""
+    for delimiter in (";", ","):
+        if delimiter in text:
+            return delimiter
+    return None
+
+
+def split_columns(text: str, delimiter: str | None) -> list[str]:
+    """The columns of a line."""
+    if delimiter is None:
+        return text.split()
+    if '"' in text:
+        return [column.strip() for column in next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))]
+    return [column.strip() for column in text.split(delimiter)]
+
+
+def groups_in_line(text: str) -> list[Group]:
+    """Cuts a line into names with the numbers behind them.
+
+    A new name begins behind a number, a comma, a sign, or a word that begins with a digit and is no number (`3/10`).
+    """
+    if ":" in text:
+        text = TELEPLOT_TIME.sub(r"\2 \1", text)
+        text = CLOCK.sub(" , ", DATE_AND_CLOCK.sub(" , ", text))
+    if "=" in text:
+        text = GLUED_NAME.sub(r" , \1 = ", text)
+    words = [word.strip("'") for word in WORDS.findall(text)]
+    groups = [Group()]                      # the first one has no name
+    begins_name = True                      # whether the next word does
+    follows_sign = False                    # whether the last word was : or =
+    follows_number = False                  # whether it was a number, perhaps with such a sign behind it
+    for place, word in enumerate(words):
+        group = groups[-1]
+        number = number_of(word)
+        if number is not None:
+            if not group.numbers:
+                group.is_pair = follows_sign
+            elif len(group.numbers) == 1 and group.words:
+                first = group.numbers[0]
+                group.may_be_numbered = (follows_number and not group.is_pair and isinstance(first, int)
+                                         and first <= MAX_NUMBER_IN_NAME)
+                group.is_pair = group.is_pair or follows_sign
+            group.numbers.append(number)
+            begins_name = follows_sign = False
+            follows_number = True
+        elif word in (":", "="):
+            begins_name = follows_sign = True
+        elif word in UNITS and follows_number and (not group.words or number_of(word_at(words, place + 1)) is None):
+            follows_number = False
+        elif DIGITS_FIRST.match(word) or not has_letter_or_digit(word):
+            begins_name = True
+            follows_number = False
+        else:
+            if begins_name or group.numbers:
+                groups.append(Group())
+            groups[-1].words.append(word)
+            begins_name = follows_sign = follows_number = False
+    return groups
+
+
+def has_letter_or_digit(word: str) -> bool:
+    return any(map(str.isalnum, word))
+
+
+def word_at(words: list[str], place: int) -> str:
+    return words[place] if place < len(words) else ""
+
+
+def number_of_column(column: str) -> float | None:
+    """The number in a column. Nothing is NaN, no value at this time; any other text is None."""
+    return number_of(column) if column else math.nan
+
+
+def number_of(text: str) -> float | None:
+    """The number in a text, which may end in a unit; None if the text is something else.
+
+    A few digits are an int, so that "room 2" is not called "room 2.0".
+    """
+    if text.isdecimal() and text.isascii() and len(text) <= 15:
+        return int(text)
+    match = NUMBER.match(text)
+    if not match:
+        return None
+    number, unit = match[0], text[match.end():].strip()
+    if unit and unit not in UNITS:
+        return None
+    if number[:2] in ("0x", "0X"):
+        return float(int(number, 16))
+    return float(number)
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is a date or a time of day."""
+    return milliseconds_of_date(text) is not None or CLOCK.fullmatch(text) is not None
+
+
+def time_in_line(text: str) -> float:
+    """The time that a line names with its date, in milliseconds, if it is about now; else it is now."""
+    match = DATE_AND_CLOCK.search(text) if ":" in text else None
+    x = milliseconds_of_match(match) if match else None
+    return x if x is not None and time_unit_about_now(x) == "milliseconds" else now_ms()
+
+
+MESSAGE_READER = LineReader()               # of all publishers
+
+
+def points_of_payload(payload: bytes) -> list[Point]:
+    """The points in what a publisher has sent: the one gate through which everything goes that reaches a tab.
+
+    Raises ValueError, with the reason, if there are none.
+    """
+    return MESSAGE_READER.read(payload)
+
+
+# ---- Standard input: lines that become points -----------------------------------------------------------------------
 
 STDIN = 0                                   # standard input's file descriptor
 STDIN_CHUNK_BYTES = 4096
-NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)",
-                    re.ASCII | re.IGNORECASE)
+LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def new_line_publisher(context: zmq.Context) -> zmq.green.Socket:
@@ -816,19 +1364,23 @@ def publish_lines(publisher: zmq.green.Socket) -> int:
     """Publishes the points in the lines of standard input, and reports lines without one; returns how many lines came.
     """
     dropped = ThrottledLog("dropped", "line")
+    reader = LineReader(drop_header=lambda line: dropped.add("no number in it", excerpt(line)))
     has_subscriber = False
     number = 0
     for number, line in enumerate(read_lines(), 1):
+        if not line.strip():
+            continue
         try:
-            points = parse_line(line)
+            points = reader.read(line)
         except ValueError as error:
             dropped.add(str(error), f"line {number}, {excerpt(line)}")
-        else:
-            if not has_subscriber:          # without one, the point would be dropped
-                publisher.recv()            # the subscription; libzmq keeps it when the server is away for a while
-                has_subscriber = True
-            for point in points:
-                publisher.send(encode_point(point))
+            continue
+        if points and not has_subscriber:   # without one, the points would be dropped
+            publisher.recv()                # the subscription; libzmq keeps it when the server is away for a while
+            has_subscriber = True
+        for point in points:
+            publisher.send(encode_point(point))
+    reader.forget_new_header()
     dropped.report()
     return number
 
@@ -839,37 +1391,13 @@ def read_lines() -> Iterator[bytes]:
     read_in_thread = gevent.get_hub().threadpool.apply
     rest = b""
     while chunk := read_in_thread(os.read, (STDIN, STDIN_CHUNK_BYTES)):
-        *lines, rest = (rest + chunk).split(b"\n")
+        parts = LINE_END.split(chunk)
+        parts[0] = rest + parts[0]
+        *lines, rest = parts
         yield from lines
         rest = rest[:MAX_PAYLOAD_BYTES + 1]     # of a line without an end, this is enough to refuse it
     if rest:
         yield rest
-
-
-def parse_line(line: bytes) -> list[Point]:
-    """The point in a line: `0.5`, or `room one 21.5` (a label, white space, a number), or a point in JSON.
-
-    Raises ValueError, with the reason, where there is none.
-    """
-    if len(line) > MAX_PAYLOAD_BYTES:
-        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes")
-    try:
-        words = line.decode().split()
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None
-    if not words:
-        raise ValueError("empty line")
-    if words[0].startswith("{"):
-        return points_of_payload(line)
-    *label_words, number_word = words
-    if not NUMBER.fullmatch(number_word):   # float() alone would also take 1_000, and Arabic digits
-        raise ValueError("no number at its end")
-    number = float(number_word)
-    if not math.isfinite(number):
-        raise ValueError(f"{number} is not a finite number")
-    if not label_words:
-        return [Point(time.time() * 1000, number)]
-    return [Point(time.time() * 1000, number, " ".join(label_words))]
 
 
 def send_lines(endpoint: str) -> None:
@@ -1067,7 +1595,6 @@ def listen_for_publishers(context: zmq.Context, endpoint: str) -> tuple[zmq.Sock
 def new_incoming_sub(context: zmq.Context) -> zmq.Socket:
     """A SUB for everything that comes from outside."""
     sub = context.socket(zmq.SUB)
-    sub.set(zmq.RCVHWM, INCOMING_HIGH_WATER_MARK)
     sub.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
     sub.subscribe(b"")
     return sub
@@ -1188,7 +1715,7 @@ class Doors:
     def is_our_origin(self, origin: str, host_name: str) -> bool:
         """Whether a page of this origin is ours.
 
-        It is if it came from our page's port, by our name or the request's own, or from a host and port that are allowed.
+        It came from our page's port, by our name or the request's own, or from a host and port that are allowed.
         """
         match = ORIGIN.fullmatch(origin)
         if not match:
