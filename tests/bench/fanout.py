@@ -15,7 +15,7 @@ cores: core 1 is the server's alone, core 0 is shared by the publisher and all t
 TABSxmax the publisher sends as fast as it goes, and waits where there is no room, so that none is dropped on the way to
 the server.
 
-A server may send a point as a message, or a list of points (see MessageReader). Points are counted, not messages. The
+A server may send a point as a message, or a list of points (see PointCounter). Points are counted, not messages. The
 columns:
 
     offered/s    points/s that the publisher really sent
@@ -178,29 +178,26 @@ FRAME_BYTES = 2 + POINT_BYTES                   # of a frame with one point
 POINT_LENGTH = bytes([POINT_BYTES])             # as its header has it
 
 
-class MessageReader:
-    """Counts the points in what a tab reads: WebSocket text frames, each a point or `[point,point,...]`.
+class PointCounter:
+    """Counts the points in what tabs read: WebSocket text frames, each a point or `[point,point,...]`.
 
     All points have the same length. So the length in a frame's header says how many are in it, and where the next
-    header is; nothing else is looked at. The cost of a frame of one point is some nanoseconds, as a row of them is
-    counted by one slice; that of a list is about a microsecond, however long it is.
+    header is; nothing else is looked at. A row of frames of one point is counted by one slice, and a list costs the same
+    however long it is: so the cost of a read is about a microsecond.
     """
 
     def __init__(self):
-        self.points = 0                         # in all frames that have come whole
-        self.unfinished = 0                     # points in the frame of which only a part has come
-        self.next_frame = 0                     # where it begins, counted from the next read's first byte
-        self.cut_header = b""                   # what has come of a header that is not whole
+        # By file, where the last frame has not come whole: how many bytes after the last read the next frame begins,
+        # how many points the last one has, and what has come of a header.
+        self.unfinished: dict[int, tuple[int, int, bytes]] = {}
 
-    def count(self, buffer, end):
-        """Takes in what was read: the buffer up to this end. Returns how many points have come whole by it."""
-        if self.cut_header:
-            buffer = self.cut_header + buffer[:end]
-            end += len(self.cut_header)
-            self.cut_header = b""
-        start = self.next_frame
-        points = self.unfinished                # of all frames that have begun by now
-        last = self.unfinished                  # of the last of them
+    def count(self, file, buffer, end):
+        """How many points have come whole by a read: that of this tab, which is in the buffer up to this end."""
+        start, last, cut_header = self.unfinished.pop(file, (0, 0, b""))
+        if cut_header:
+            buffer = cut_header + buffer[:end]
+            end = len(buffer)
+        points = last                           # of all frames that have begun by now; `last` is the last one's
         while start + LONG_HEADER_BYTES <= end:     # no frame is shorter than a long header
             if buffer[start + 1] == POINT_BYTES:
                 # If a frame has one point, the next length is FRAME_BYTES further on; and so on, while that is one too.
@@ -214,13 +211,11 @@ class MessageReader:
                 start += header + length
                 last = points_in_list(length)
                 points += last
-        if start < end:
-            self.cut_header = bytes(buffer[start:end])
-            start = end
-        self.next_frame = start - end
-        self.unfinished = last if start > end else 0
-        points -= self.unfinished
-        self.points += points
+        if start > end:                         # within a frame
+            points -= last
+            self.unfinished[file] = start - end, last, b""
+        elif start < end:                       # within a header
+            self.unfinished[file] = 0, 0, bytes(buffer[start:end])
         return points
 
 
@@ -290,8 +285,9 @@ class Tabs:
         while len(self.sockets) < count:
             self.join(port, min(100, count - len(self.sockets)))
         self.receive = {tab.fileno(): tab.recv_into for tab in self.sockets}
-        self.readers = {tab.fileno(): MessageReader() for tab in self.sockets}
+        self.count_points = PointCounter().count
         self.kept: dict[int, list] = {tab.fileno(): [] for tab in self.sockets[::math.ceil(count / sample)]}
+        self.counted = dict.fromkeys(self.kept, 0)      # points of each tab that is kept
         self.ended: dict[int, str] = {}         # by file: why nothing more will come
 
     def join(self, port, count):
@@ -325,14 +321,17 @@ class Tabs:
             except OSError as error:
                 self.end(file, type(error).__name__)
                 break
-            self.count(file, got)
             if file in self.kept:
                 self.kept[file].append((time.time(), bytes(self.buffer[:got])))
+            self.count(file, got)
             if not got:                         # the server has closed it: the rest will be lost
                 self.end(file, "closed")
 
     def count(self, file, got):
-        self.points += self.readers[file].count(self.buffer, got)
+        points = self.count_points(file, self.buffer, got)
+        self.points += points
+        if file in self.counted:
+            self.counted[file] += points
 
     def end(self, file, reason):
         self.ended[file] = reason
@@ -363,8 +362,8 @@ class Tabs:
                 if start <= moment < end:
                     count += 1
                     latencies += [moment * 1000 - x for x, _ in points]
-            if points_of_tab != self.readers[file].points:
-                raise RuntimeError(f"sent {points_of_tab} points, and not {self.readers[file].points} as counted")
+            if points_of_tab != self.counted[file]:
+                raise RuntimeError(f"sent {points_of_tab} points, and not {self.counted[file]} as counted")
         return sorted(latencies), len(latencies) / count if count else math.nan
 
     def close(self):

@@ -13,7 +13,7 @@ import zmq
 from cffi import FFI
 from socketify import App, OpCode
 
-POINTS_IN_A_ROW = 100                   # before the tabs get them
+POINTS_IN_A_ROW = 1000                  # before the tabs get them
 
 
 def main(port, feed):
