@@ -89,16 +89,16 @@ class Server:
     takes: str = "zmq"          # points from a ZeroMQ PUB, or "lines" over TCP
 
     def missing(self, python):
-        """What is not installed, if anything."""
+        """Why it cannot run, if so."""
         if not shutil.which(interpreter := self.command[0].replace("{python}", python)):
-            return interpreter
+            return f"{interpreter} is not installed"
         for name in self.modules.split():
             trial = subprocess.run([python, "-c", f"import {name}"], capture_output=True, text=True)
-            if trial.returncode:        # the last line says why: a library that the module needs may be missing
-                return f"Python's {name} ({trial.stderr.splitlines()[-1]})"
+            if trial.returncode:        # not installed, or a library is missing that it needs: the last line says it
+                return f"`import {name}` fails: {trial.stderr.splitlines()[-1]}"
         for name in self.packages.split():
             if not (HERE / "node_modules" / name).exists():
-                return f"npm's {name}"
+                return f"npm's {name} is not installed"
         return None
 
 
@@ -182,8 +182,8 @@ class PointCounter:
     """Counts the points in what tabs read: WebSocket text frames, each a point or `[point,point,...]`.
 
     All points have the same length. So the length in a frame's header says how many are in it, and where the next
-    header is; nothing else is looked at. A row of frames of one point is counted by one slice, and a list costs the same
-    however long it is: so the cost of a read is about a microsecond.
+    header is; nothing else is looked at. A row of frames of one point is counted by one slice, and a list costs the
+    same however long it is: so the cost of a read is about a microsecond.
     """
 
     def __init__(self):
@@ -662,7 +662,7 @@ def main():
         if not server:
             parser.error(f"there is no server {name}")
         if missing := server.missing(options.python):
-            print(f"{name} is skipped: {missing} is not installed", file=sys.stderr)
+            print(f"{name} is skipped: {missing}", file=sys.stderr)
             del servers[name]
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))           # so that the server ends as well
