@@ -4,21 +4,31 @@
     python tests/bench/fanout.py                                    # all servers and cases: about ten minutes
     python tests/bench/fanout.py --servers zws,websockets --cases 4000x10 --repeat 3
     python tests/bench/fanout.py --servers zws --cases 9000x0       # idle tabs: see the server's CPU %
+    python tests/bench/fanout.py --servers zws --cases 1xmax        # one publisher, one tab, as fast as it goes
+    python tests/bench/fanout.py --servers zws --cases 1000x10000 --seconds 7
     python tests/bench/fanout.py --servers zws,aiohttp,picows --storm 8000 --repeat 5
 
 The peers come from `pip install -r tests/bench/requirements.txt` and `npm ci --ignore-scripts --prefix
-tests/bench`; one that is not installed is skipped. Linux, two cores: core 1 is the server's alone, core 0 is
-shared by the publisher and all tabs. For every server and case (TABSxPOINTS/S), the server starts, the tabs join,
-points flow, and 1.5 s later the measured interval begins. The columns:
+tests/bench`; socketify also needs libuv (`apt-get install libuv1`). One that is not installed is skipped. Linux, two
+cores: core 1 is the server's alone, core 0 is shared by the publisher and all tabs. For every server and case
+(TABSxPOINTS/S), the server starts, the tabs join, points flow, and 1.5 s later the measured interval begins. With
+TABSxmax the publisher sends as fast as it goes, and waits where there is no room, so that none is dropped on the way to
+the server. The figure is what is delivered, with none lost; offered is more by what TCP's buffers hold at the end, and
+the latencies are those of full buffers.
 
-    points/s    offered: what the publisher really sent
-    frames/s    delivered: what all tabs together received in the interval
-    lost        frames of all points, warm-up included, that a tab did not have 2 s after the last point
-    p50, p99    ms from the publisher's clock, which x carries, to the tab's read; of a sample of tabs, whose
-                frames are all decoded and checked, as is their order (y carries a sequence number)
-    KiB/tab     growth of the server's resident memory, from before the tabs joined to the interval's end
-    µs/frame    the server's CPU time (user and system, all threads) per delivered frame
-    CPU %       the same, of one core
+A server may send a point as a message, or a list of points (see PointCounter). Points are counted, not messages. The
+columns:
+
+    offered/s    points/s that the publisher really sent
+    delivered/s  points/s that all tabs together received in the interval
+    per message  points in a message: the mean of the sample's
+    lost         points for all tabs, warm-up included, that a tab did not have 2 s after the last one (with max: 2 s
+                 after it last got any); below 0: doubles
+    p50, p99     ms from the publisher's clock, which x carries, to the tab's read; of a sample of tabs, whose points
+                 are all decoded and checked, as is their order (y carries a sequence number)
+    KiB/tab      growth of the server's resident memory, from before the tabs joined to the interval's end
+    µs/point     the server's CPU time (user and system, all threads) per delivered point
+    CPU %        the same, of one core
 
 With --storm, 500 tabs (--there) are connected and get 10 points/s when 8,000 more arrive at once, as browsers do after
 a server has been started again: all connect without waiting for each other, and none tries twice. A tab is in when it
@@ -56,15 +66,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from publisher import FRAME, FRAME_BYTES
+from publisher import POINT, POINT_BYTES
 
 HERE = Path(__file__).resolve().parent
 LOAD_CORE, SERVER_CORE = 0, 1
 CASES = "1000x10,1000x100,1000x200,1000x1000,1000x4000,4000x10,9000x10"
 WARM_UP, TAIL = 1.55, 0.25  # seconds of points before and after the interval, which begins between two points
-PATIENCE = 2                # seconds after the last point: what has not arrived by then is lost
+PATIENCE = 2                # seconds after the last point: what has not come by then is lost
 DISTURBED = 0.1             # of a core taken by others: then the row says so
-SAMPLE = 100                # tabs whose frames are decoded
+SAMPLE = 100                # tabs whose points are decoded; fewer
+SAMPLE_POINTS = 2_000_000   # where these would have more points than that together
 STORM_RATE = 10             # points/s
 STORM_SECONDS = 60          # who is not in by then does not get in
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="    # RFC 6455's own example
@@ -80,15 +91,16 @@ class Server:
     takes: str = "zmq"          # points from a ZeroMQ PUB, or "lines" over TCP
 
     def missing(self, python):
-        """What is not installed, if anything."""
+        """Why it cannot run, if so."""
         if not shutil.which(interpreter := self.command[0].replace("{python}", python)):
-            return interpreter
+            return f"{interpreter} is not installed"
         for name in self.modules.split():
-            if subprocess.run([python, "-c", f"import {name}"], capture_output=True).returncode:
-                return f"Python's {name}"
+            trial = subprocess.run([python, "-c", f"import {name}"], capture_output=True, text=True)
+            if trial.returncode:        # not installed, or a library is missing that it needs: the last line says it
+                return f"`import {name}` fails: {trial.stderr.splitlines()[-1]}"
         for name in self.packages.split():
             if not (HERE / "node_modules" / name).exists():
-                return f"npm's {name}"
+                return f"npm's {name} is not installed"
         return None
 
 
@@ -109,6 +121,7 @@ SERVERS = {
     "aiohttp": peer("aiohttp_.py", modules="aiohttp zmq"),
     "tornado": peer("tornado_.py", modules="tornado zmq"),
     "picows": peer("picows_.py", modules="picows zmq"),
+    "socketify": peer("socketify_.py", modules="socketify zmq"),
     "node-ws": peer("node_ws.js", "node", packages="ws zeromq"),
     "bun": peer("bun.js", str(HERE / "node_modules" / BUN / "bin" / "bun"), takes="lines"),
     "floor": peer("floor.py", modules="zmq"),
@@ -159,6 +172,99 @@ def busy(core):
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
+# ---- messages ----
+
+TEXT_FRAME = 0x81                               # the first byte of a whole text frame, which is not masked
+LONG_HEADER_BYTES = 4                           # of a frame with more than 125 bytes; that of a shorter one has 2
+FRAME_BYTES = 2 + POINT_BYTES                   # of a frame with one point
+POINT_LENGTH = bytes([POINT_BYTES])             # as its header has it
+
+
+class PointCounter:
+    """Counts the points in what tabs read: WebSocket text frames, each a point or `[point,point,...]`.
+
+    All points have the same length. So the length in a frame's header says how many are in it, and where the next
+    header is; nothing else is looked at. A row of frames of one point is counted by one slice, and a list costs the
+    same however long it is: so the cost of a read is about a microsecond.
+    """
+
+    def __init__(self):
+        # By file, where the last frame has not come whole: how many bytes after the last read the next frame begins,
+        # how many points the last one has, and what has come of a header.
+        self.unfinished: dict[int, tuple[int, int, bytes]] = {}
+
+    def count(self, file, buffer, end):
+        """How many points have come whole by a read: that of this tab, which is in the buffer up to this end."""
+        start, last, cut_header = self.unfinished.pop(file, (0, 0, b""))
+        if cut_header:
+            buffer = cut_header + buffer[:end]
+            end = len(buffer)
+        points = last                           # of all frames that have begun by now; `last` is the last one's
+        while start + LONG_HEADER_BYTES <= end:     # no frame is shorter than a long header
+            if buffer[start + 1] == POINT_BYTES:
+                # If a frame has one point, the next length is FRAME_BYTES further on; and so on, while that is one too.
+                lengths = buffer[start + 1:end:FRAME_BYTES]
+                frames = len(lengths) - len(lengths.lstrip(POINT_LENGTH))
+                start += frames * FRAME_BYTES
+                points += frames
+                last = 1
+            else:
+                header, length = read_header(buffer, start)
+                start += header + length
+                last = points_in_list(length)
+                points += last
+        if start > end:                         # within a frame
+            points -= last
+            self.unfinished[file] = start - end, last, b""
+        elif start < end:                       # within a header
+            self.unfinished[file] = 0, 0, bytes(buffer[start:end])
+        return points
+
+
+def read_header(data, start):
+    """How long the header is that starts there, and the payload behind it (RFC 6455 §5.2)."""
+    length = data[start + 1]
+    if length < 126:
+        return 2, length
+    if length == 126:
+        return LONG_HEADER_BYTES, int.from_bytes(data[start + 2:start + LONG_HEADER_BYTES], "big")
+    raise RuntimeError("sent a message of more than 64 KiB")
+
+
+def points_in_list(length):
+    """How many points a list of so many bytes has: each has a comma behind it, the last one a bracket."""
+    points, odd = divmod(length - len("["), POINT_BYTES + len(","))
+    if points < 1 or odd:
+        raise RuntimeError(f"sent a message of {length} bytes, which is neither a point nor a list of points")
+    return points
+
+
+def messages(reads):
+    """The whole frames in what was read: the time of the read that ended each, and its payload."""
+    rest = b""
+    for moment, data in reads:
+        data, start = rest + data, 0
+        while start + LONG_HEADER_BYTES <= len(data):
+            header, length = read_header(data, start)
+            end = start + header + length
+            if end > len(data):
+                break
+            if data[start] != TEXT_FRAME:
+                raise RuntimeError(f"sent something else than text frames: {data[start:end][:60]!r}")
+            yield moment, data[start + header:end]
+            start = end
+        rest = data[start:]
+
+
+def decode(payload):
+    """The points of a message, as x and sequence number."""
+    points = POINT.findall(payload)
+    texts = [text for text, _, _ in points]
+    if not (payload == b"[" + b",".join(texts) + b"]" or [payload] == texts):
+        raise RuntimeError(f"sent something else than the points: {payload[:60]!r}")
+    return [(float(x), int(digits)) for _, x, digits in points]
+
+
 # ---- tabs ----
 
 def request(port):
@@ -171,17 +277,19 @@ def accepted(answer):
 
 
 class Tabs:
-    """All tabs of a run. Counts the bytes that they get; keeps them, with the time of the read, for a sample."""
+    """All tabs of a run. Counts the points that they get; keeps what they read, with its time, for a sample."""
 
     def __init__(self, port, count, sample=SAMPLE):
         self.poller = select.epoll()
-        self.buffer = memoryview(bytearray(512 * 1024))
-        self.bytes = 0
+        self.buffer = bytearray(512 * 1024)
+        self.points = 0
         self.sockets: list[socket.socket] = []
         while len(self.sockets) < count:
             self.join(port, min(100, count - len(self.sockets)))
         self.receive = {tab.fileno(): tab.recv_into for tab in self.sockets}
+        self.count_points = PointCounter().count
         self.kept: dict[int, list] = {tab.fileno(): [] for tab in self.sockets[::math.ceil(count / sample)]}
+        self.counted = dict.fromkeys(self.kept, 0)      # points of each tab that is kept
         self.ended: dict[int, str] = {}         # by file: why nothing more will come
 
     def join(self, port, count):
@@ -199,11 +307,18 @@ class Tabs:
             self.poller.register(tab.fileno(), select.EPOLLIN | select.EPOLLET)
 
     def read(self, seconds, enough=math.inf):
-        """Reads for so long, or until the tabs have had so many bytes in all."""
+        """Reads for so long, or until the tabs have had so many points in all."""
         end = time.monotonic() + seconds
-        while self.bytes < enough and (left := end - time.monotonic()) > 0:
+        while self.points < enough and (left := end - time.monotonic()) > 0:
             for file, event in self.poller.poll(left, 1000):
                 self.take(file, event)
+
+    def read_until_silence(self, enough):
+        """Reads until the tabs have had so many points in all, or none has come for PATIENCE."""
+        before = -1
+        while before < self.points < enough:
+            before = self.points
+            self.read(PATIENCE, enough)
 
     def take(self, file, event):
         got = len(self.buffer)
@@ -215,37 +330,50 @@ class Tabs:
             except OSError as error:
                 self.end(file, type(error).__name__)
                 break
-            self.bytes += got
             if file in self.kept:
                 self.kept[file].append((time.time(), bytes(self.buffer[:got])))
+            self.count(file, got)
             if not got:                         # the server has closed it: the rest will be lost
                 self.end(file, "closed")
+
+    def count(self, file, got):
+        points = self.count_points(file, self.buffer, got)
+        self.points += points
+        if file in self.counted:
+            self.counted[file] += points
 
     def end(self, file, reason):
         self.ended[file] = reason
         self.poller.unregister(file)
 
-    def points(self, file):
-        """What a tab that is kept has read, as points: the time of the read, x, and the sequence number.
+    def decoded(self, file):
+        """What a tab that is kept has read: for each message the time of its read, and its points.
 
-        Raises RuntimeError where it is not whole frames of points in their order.
+        Raises RuntimeError where it is not whole messages of points in their order.
         """
-        rest, last = b"", -1
-        for moment, data in self.kept[file]:
-            frames = FRAME.findall(rest + data)
-            rest = (rest + data)[len(frames) * FRAME_BYTES:]
-            if len(rest) >= FRAME_BYTES:
-                raise RuntimeError(f"sent something else than the points: {data[:60]!r}")
-            for x, digits in frames:
-                if (sequence := int(digits)) <= last:
+        last = -1
+        for moment, payload in messages(self.kept[file]):
+            points = decode(payload)
+            for _, sequence in points:
+                if sequence <= last:
                     raise RuntimeError("sent points out of order")
                 last = sequence
-                yield moment, float(x), sequence
+            yield moment, points
 
-    def latencies(self, start, end):
-        """Milliseconds from the publisher's clock to the read, sorted, of what the sample read in this time."""
-        return sorted(moment * 1000 - x for file in self.kept for moment, x, _ in self.points(file)
-                      if start <= moment < end)
+    def sample(self, start, end):
+        """Of what the sample read in this time: the milliseconds from the publisher's clock to the read, sorted, and
+        how many points a message had."""
+        latencies, count = [], 0
+        for file in self.kept:
+            points_of_tab = 0
+            for moment, points in self.decoded(file):
+                points_of_tab += len(points)
+                if start <= moment < end:
+                    count += 1
+                    latencies += [moment * 1000 - x for x, _ in points]
+            if points_of_tab != self.counted[file]:
+                raise RuntimeError(f"sent {points_of_tab} points, and not {self.counted[file]} as counted")
+        return sorted(latencies), len(latencies) / count if count else math.nan
 
     def close(self):
         for tab in self.sockets:
@@ -297,12 +425,15 @@ class StormTabs(Tabs):
             if file in self.arriving and file not in self.ended:
                 self.look(file)
 
+    def count(self, file, got):
+        """Nothing is counted yet: all that is read is kept, and it begins with the answer to the request."""
+
     def look(self, file):
         """Whether a tab that arrives is in now, by what it has just read."""
         reads = self.kept[file]
         moment, data = reads[-1]
         if file in self.opened:
-            if any(float(x) > self.opened[file] * 1000 for x, _ in FRAME.findall(data)):
+            if any(float(x) > self.opened[file] * 1000 for _, x, _ in POINT.findall(data)):
                 self.entered[file] = moment
                 del self.arriving[file]
             return
@@ -321,7 +452,7 @@ class StormTabs(Tabs):
         """Points that those who are in do not have, of so many, from the first one that each has."""
         lost = 0
         for file in [*self.there, *self.entered]:
-            numbers = [number for _, _, number in self.points(file)]
+            numbers = [number for _, points in self.decoded(file) for _, number in points]
             lost += published - (numbers[0] if numbers else 0) - len(numbers)
         return lost
 
@@ -347,6 +478,10 @@ class Run:
 
     def tell_publisher(self, word):
         self.publisher.stdin.write(word + b"\n")
+
+    def publisher_has_spoken(self):
+        """Whether published() need not wait."""
+        return bool(select.select([self.publisher.stdout], [], [], 0)[0])
 
     def published(self):
         """How many points/s, and points, the publisher has sent, once it is done."""
@@ -375,30 +510,41 @@ def measure(server, python, count, rate, seconds):
     """One server, one case: starts it, loads it, and returns the table's row."""
     with contextlib.ExitStack() as stack:
         length = WARM_UP + seconds + TAIL
-        due = round(rate * length) * count * FRAME_BYTES
         run = Run(stack, server, python, rate, length)
         memory_before = memory(run.server.pid)
-        tabs = Tabs(run.port, count)
+        tabs = Tabs(run.port, count, sample_size(rate * length))
         stack.callback(tabs.close)
         tabs.read(1)
         run.tell_publisher(b"go")
 
         tabs.read(WARM_UP)
-        before, bytes_before = run.times(), tabs.bytes
+        before, points_before = run.times(), tabs.points
         tabs.read(seconds)
-        after, bytes_after = run.times(), tabs.bytes
+        after, points_after = run.times(), tabs.points
         memory_after = memory(run.server.pid)
-        tabs.read(TAIL + PATIENCE, due or math.inf)
-        offered, _ = run.published()
+        give_up = time.monotonic() + TAIL + PATIENCE
+        while not run.publisher_has_spoken() and time.monotonic() < give_up:
+            tabs.read(0.05)             # or a server whose tabs do not read might keep the publisher waiting
+        offered, published = run.published()
+        due = published * count
+        tabs.read(PATIENCE, due)
+        if rate == math.inf:                    # then TCP's buffers are full of points, which are only late
+            tabs.read_until_silence(due)
 
         interval, server_cpu, shares = spent(before, after)
-        frames = (bytes_after - bytes_before) / FRAME_BYTES
-        latencies = tabs.latencies(before[0], after[0])
-        return {"points/s": offered, "frames/s": frames / interval, "lost": (due - tabs.bytes) / FRAME_BYTES,
+        points = points_after - points_before
+        latencies, per_message = tabs.sample(before[0], after[0])
+        return {"offered/s": offered, "delivered/s": points / interval, "per message": per_message,
+                "lost": due - tabs.points,
                 "p50 ms": percentile(latencies, 50), "p99 ms": percentile(latencies, 99),
                 "KiB/tab": (memory_after - memory_before) / count,
-                "µs/frame": server_cpu / frames * 1e6 if frames else math.nan, "CPU %": server_cpu / interval * 100,
+                "µs/point": server_cpu / points * 1e6 if points else math.nan, "CPU %": server_cpu / interval * 100,
                 **shares}
+
+
+def sample_size(points):
+    """How many tabs to decode, where each gets so many points."""
+    return max(1, min(SAMPLE, round(SAMPLE_POINTS / max(1, points))))
 
 
 def overflows():
@@ -429,8 +575,8 @@ def measure_storm(server, python, count, there):
         _, server_cpu, shares = spent(before, after)
         entered = sorted(moment - start for moment in tabs.entered.values())
         entered += [math.inf] * (count - len(entered))
-        latencies = sorted(moment * 1000 - x for file in tabs.there for moment, x, _ in tabs.points(file)
-                           if start <= x / 1000 < end)
+        latencies = sorted(moment * 1000 - x for file in tabs.there for moment, points in tabs.decoded(file)
+                           for x, _ in points if start <= x / 1000 < end)
         return {"all in s": entered[-1], "half s": entered[(count - 1) // 2], "in": len(tabs.entered),
                 "lost": tabs.lost(published), "p50 ms": percentile(latencies, 50), "p99 ms": percentile(latencies, 99),
                 "max ms": percentile(latencies, 100), "CPU s": server_cpu,
@@ -453,11 +599,11 @@ def run(server, options, tabs, number):
 
 # ---- the tables ----
 
-COLUMNS = {"points/s": (9, 0), "frames/s": (11, 0), "lost": (12, 0), "p50 ms": (9, 1), "p99 ms": (9, 1),
-           "KiB/tab": (9, 1), "µs/frame": (10, 2), "CPU %": (7, 1)}      # name: width, decimals
+COLUMNS = {"offered/s": (11, 0), "delivered/s": (13, 0), "per message": (13, 1), "lost": (11, 0), "p50 ms": (9, 1),
+           "p99 ms": (9, 1), "KiB/tab": (9, 1), "µs/point": (10, 3), "CPU %": (7, 1)}       # name: width, decimals
 STORM_COLUMNS = {"all in s": (9, 2), "half s": (8, 2), "in": (7, 0), "lost": (8, 0), "p50 ms": (8, 0), "p99 ms": (8, 0),
                  "max ms": (8, 0), "CPU s": (7, 2), "overflows": (11, 0), "load %": (8, 0)}
-RATIOS, STORM_RATIOS = ["p99 ms", "µs/frame"], ["all in s", "p99 ms"]
+RATIOS, STORM_RATIOS = ["p99 ms", "µs/point"], ["all in s", "p99 ms"]
 
 
 def header(columns):
@@ -488,6 +634,11 @@ def median(rows):
             for name, value in good[0].items() if not isinstance(value, str)} if good else rows[0]
 
 
+def case_name(case):
+    """As the options have it."""
+    return "x".join("max" if number == math.inf else str(number) for number in case)
+
+
 def print_ratios(rows, columns):
     """Of zws, and of every other zws.py, to each peer (and to zws): the median of the rounds' ratios."""
     for (name, *case), own in rows.items():
@@ -496,7 +647,7 @@ def print_ratios(rows, columns):
                     name == "zws" or name.endswith(".py")):
                 continue
             rounds = [(a, b) for a, b in zip(own, others, strict=True) if "failed" not in a and "failed" not in b]
-            text = f"{name[-18:]:<18} / {other:<12}{'x'.join(map(str, case)):<10}"
+            text = f"{name[-18:]:<18} / {other:<12}{case_name(case):<10}"
             for column in columns:
                 ratios = [a[column] / b[column] for a, b in rounds if 0 < b[column] < math.inf]
                 if ratios:
@@ -523,7 +674,7 @@ def main():
         if not server:
             parser.error(f"there is no server {name}")
         if missing := server.missing(options.python):
-            print(f"{name} is skipped: {missing} is not installed", file=sys.stderr)
+            print(f"{name} is skipped: {missing}", file=sys.stderr)
             del servers[name]
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))           # so that the server ends as well
@@ -532,7 +683,8 @@ def main():
     os.sched_setaffinity(0, {LOAD_CORE})
     gc.disable()
     cases = [(options.storm, options.there)] if options.storm else [
-        tuple(map(int, case.split("x"))) for case in options.cases.split(",")]
+        (int(tabs), math.inf if rate == "max" else int(rate))
+        for tabs, rate in (case.split("x", 1) for case in options.cases.split(","))]
     columns, ratios = (STORM_COLUMNS, STORM_RATIOS) if options.storm else (COLUMNS, RATIOS)
     rows: dict[tuple, list[dict]] = {(name, *case): [] for case in cases for name in servers}   # a row for each round
     print(header(columns))

@@ -1,8 +1,9 @@
 """The points of a run, for fanout.py: `publisher.py PORT zmq|lines RATE SECONDS` connects to the server under test and
 says so, begins at a line on its standard input, ends after SECONDS or at a second line, and says then how many points/s
-they really were, and how many points.
+they really were, and how many points. Where RATE is inf, it sends as fast as it goes, and waits where there is no room.
 """
 import contextlib
+import math
 import os
 import re
 import select
@@ -12,7 +13,7 @@ import time
 
 import zmq
 
-FRAME = re.compile(rb'\x81\x27{"x":(\d{13}\.\d{3}),"y":1\.(\d{8})1}')      # a point as a WebSocket text frame
+POINT = re.compile(rb'({"x":(\d{13}\.\d{3}),"y":1\.(\d{8})1})')      # all of it, x and the sequence number
 
 
 def point(sequence):
@@ -21,16 +22,17 @@ def point(sequence):
     return b'{"x":%d.%03d,"y":1.%08d1}' % (milliseconds, microseconds, sequence)
 
 
-FRAME_BYTES = 2 + len(point(0))
+POINT_BYTES = len(point(0))
 
 
-def connect(port, kind):
+def connect(port, kind, is_patient):
     """The function that sends a point: over a ZeroMQ PUB, once the server's SUB is there, or as a line over TCP."""
     if kind == "lines":
         connection = socket.create_connection(("127.0.0.1", port), timeout=10)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return lambda point: connection.sendall(point + b"\n")
     pub: zmq.Socket = zmq.Context.instance().socket(zmq.XPUB)       # a PUB that hears its subscribers come
+    pub.set(zmq.XPUB_NODROP, is_patient)                            # waits, where it would drop points
     pub.set(zmq.RCVTIMEO, 10_000)
     pub.connect(f"tcp://127.0.0.1:{port}")
     pub.recv()
@@ -40,19 +42,24 @@ def connect(port, kind):
 def main(port, kind, rate, seconds):
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)         # its clock must not wait for the tabs, on the same core
-    send = connect(int(port), kind)
+    rate, seconds = float(rate), float(seconds)
+    is_unlimited = rate == math.inf
+    send = connect(int(port), kind, is_unlimited)
     print("connected", flush=True)
     sys.stdin.readline()
-    count = round(int(rate) * float(seconds))
+    count = math.inf if is_unlimited else round(rate * seconds)
     sent, start = 0, time.monotonic()
     while sent < count:
-        wait = start + sent / int(rate) - time.monotonic()
+        now = time.monotonic()
+        if is_unlimited and now > start + seconds:
+            break
+        wait = start + sent / rate - now
         if wait > 0 and select.select([sys.stdin], [], [], wait)[0]:
             break
         send(point(sent))
         sent += 1
     else:
-        time.sleep(max(0, start + float(seconds) - time.monotonic()))
+        time.sleep(max(0, start + seconds - time.monotonic()))
     print(sent / (time.monotonic() - start), sent, flush=True)
     sys.stdin.readline()                                # until then, what ZeroMQ still holds goes out
 

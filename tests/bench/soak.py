@@ -59,7 +59,7 @@ class Reader(threading.Thread):
         with contextlib.suppress(OSError):
             while part := self.tab.recv(1 << 16):
                 rest += part
-                while point := re.search(rb'"x":(\d+),', rest):
+                while point := re.search(rb'"x":(\d+),"y":2.5', rest):
                     self.points += 1
                     self.lost += int(point[1]) - self.next
                     self.next = int(point[1]) + 1
