@@ -703,6 +703,7 @@ function newPlot(strip, timeOptions, margins) {
     xaxis: {...axis, mode: "time", timeBase: "milliseconds", timezone: "browser", labelWidth: TIME_WIDTH,
             ...timeOptions},
     yaxis: axis,
+    interaction: {redrawOverlayInterval: DAY},  // nothing lies over the plot: clearing that would cost a second frame
     grid: {borderWidth: 1, borderColor: css("--line"), tickColor: css("--line"),
            margin: {left: SIDE_MARGIN, right: SIDE_MARGIN, ...margins}},
   });
