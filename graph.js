@@ -141,15 +141,20 @@ function addPoint({x, y, label = DEFAULT_LABEL}, now) {
   const mayBeHistory = now - openedAt < HISTORY_TIME;
   if (mayBeHistory && x <= forgotten.get(label)) return;  // it comes again after a new connection
   const line = lines.get(label) || addLine(label);
-  // After a new connection the history comes again, from this time on: what it will bring is dropped.
-  if (line.comesAgain) line.points.dropFrom(x);
-  line.comesAgain = false;
+  if (line.comesAgain) beginHistory(line, x);
   addToRun(line, x, y === null ? NaN : y, now);
   received += 1;
   line.arrival = received;
   // A point of the history was sent when it says. Any other has just been sent, whatever its clock says.
   line.heard = Math.max(line.heard, mayBeHistory && isNear(x, now) ? Math.min(x, now) : now);
   while (line.decimals < MAX_DECIMALS && y !== null && !hasDecimals(y, line.decimals)) line.decimals += 1;
+}
+
+// After a new connection a line's history comes again, from this time on: what it will bring is dropped.
+function beginHistory(line, time) {
+  line.points.dropFrom(time);
+  line.leap = null;
+  line.comesAgain = false;
 }
 
 // Whether a number has no more decimals than this.
@@ -547,7 +552,7 @@ function drawFrame() {
   const start = performance.now();
   isDrawingAskedFor = false;
   isResting = true;
-  if (!drag) draw();  // what is under the pointer must stay there
+  if (!drag || isLayoutOld) draw();  // what is under the pointer must stay there
   setTimeout(() => {  // The browser paints first, which is most of the work.
     const work = performance.now() - start;
     setTimeout(endRest, clamp(REST_PER_WORK * work, SHORTEST_REST, LONGEST_REST) - work);
@@ -574,13 +579,14 @@ const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
 const FILL_OPACITY = 0.3;  // below a line; all lines of a graph share it
 
 let strips = [];
+let isLayoutOld = false;  // whether they have to be made again
 let pixelRatio = devicePixelRatio;  // with which they were made; another screen may have another
 let stripOfTimes = null;  // below many strips, so that the times are in sight when these scroll
 const allStrips = () => (stripOfTimes ? [...strips, stripOfTimes] : strips);
 const ruler = document.createElement("canvas").getContext("2d");
 ruler.font = "12px system-ui, sans-serif";
 
-function draw(isNewLayout = false) {
+function draw() {
   element("waiting").hidden = lines.size > 0;  // it covers the graph
   const now = paused ? paused.at : Date.now();
   const shown = shownLines();
@@ -591,7 +597,7 @@ function draw(isNewLayout = false) {
   const columns = Math.max(element("placeholder").clientWidth, 1);
   for (const line of shown) fitLine(line, columns, now);
   const groups = groupsOf(shown);
-  if (isNewLayout || strips.length !== groups.length || pixelRatio !== devicePixelRatio) buildStrips(groups.length);
+  if (isLayoutOld || strips.length !== groups.length || pixelRatio !== devicePixelRatio) buildStrips(groups.length);
   groups.forEach((group, number) => fitStrip(strips[number], group, now));
   alignStrips();
   strips.forEach((strip, number) => drawStrip(strip, groups[number]));
@@ -676,6 +682,7 @@ function isInSight({box}) {
 function buildStrips(count) {
   for (const strip of allStrips()) strip.plot.destroy();
   element("placeholder").replaceChildren();
+  isLayoutOld = false;
   pixelRatio = devicePixelRatio;
   const isMany = count > 1;
   const timeOptions = isMany ? {showTickLabels: "none", showTicks: false, labelHeight: 0} : {};
@@ -715,8 +722,13 @@ function outdateScales() {
   for (const strip of strips) strip.scale = null;
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
-new ResizeObserver(() => draw(true)).observe(element("placeholder"));
+function outdateLayout() {
+  isLayoutOld = true;
+  askForDrawing();
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", outdateLayout);
+new ResizeObserver(outdateLayout).observe(element("placeholder"));
 
 // ---- reading: the hair, and the legend (Flot's own takes labels as HTML) ----
 
@@ -947,7 +959,8 @@ element("apart").onclick = () => {
   apart = !apart;
   element("apart").setAttribute("aria-pressed", apart);
   writeAddress();
-  draw(true);
+  isLayoutOld = true;
+  draw();
 };
 
 element("save").onclick = () => {

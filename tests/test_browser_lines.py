@@ -726,7 +726,7 @@ def test_each_entry_shows_the_last_value_in_digits_that_do_not_jump(feed):
 def test_no_reading_changes_the_width_of_an_entry(feed):
     feed = feed()
     for label, value in (("a", 9999.5), ("b", -12.25), ("c", 1)):
-        feed.line(label, 50, ago=5, value=lambda i, value=value: value + i % 2 / 4)
+        feed.line(label, 50, ago=300, value=lambda i, value=value: value + i % 2 / 4)
     feed.line("live")
     page = feed.page
     before = [entry.bounding_box() for entry in page.locator(".entry").all()]
@@ -1340,6 +1340,7 @@ def test_no_label_of_an_axis_is_cut_off_or_in_the_way_of_another(feed, width):
     for step, value in ((0.1, 10), (1, 1e6), (20, -1e9), (3600, 1), (86_400, 1e300), (0.001, 100)):
         feed.line(f"{step} {value}", 100, step, value=lambda i, value=value: value * i / 99)
         page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        wait_until(lambda: not page.evaluate("isLayoutOld"))
         for axis, size in (("x", "width"), ("y", "height")):
             boxes = page.evaluate("""axis => [...document.querySelectorAll(`.flot-${axis}-axis text`)]
                 .map(one => one.getBoundingClientRect().toJSON()).sort((one, two) => one[axis] - two[axis])""", axis)

@@ -100,7 +100,7 @@ class Meter:
 
 
 def measure_pace(browser, rate, lines):
-    """How late the picture is after some seconds, in ms: the middle of some looks, and the worst; and how busy."""
+    """How late points and picture are after some seconds, in ms: the middle of some looks, and the worst; how busy."""
     server = Server("--source", "none")
     publisher = start_publishing(server.zmq, rate, lines)
     try:
@@ -111,16 +111,19 @@ def measure_pace(browser, rate, lines):
         meter = Meter(page)
         before = meter.busy
         time.sleep(PACE_SECONDS / 2)
-        looks = []
+        looks = []      # how late the newest point is that has been received, and the newest that is drawn
         for _ in range(21):
-            looks.append(page.evaluate("Date.now() - span.right"))      # its right edge is the newest point
+            looks.append(page.evaluate("""[most([...lines.values()].map(newestX)), span.right]
+                .map(time => Date.now() - time)"""))
             time.sleep(0.05)
         busy, _, points = meter.shares(before, meter.read_busy())
         page.close()
     finally:
         publisher.kill()
         server.stop()
-    print(f"{rate:8}  {lines:5}  {sorted(looks)[10]:14.0f}  {max(looks):8.0f}  {busy:5.0%}  {points:8.0f}", flush=True)
+    here, seen = (sorted(late) for late in zip(*looks, strict=True))
+    print(f"{rate:8}  {lines:5}  {here[10]:8.0f}  {seen[10]:8.0f}  {seen[-1]:8.0f}  {busy:5.0%}  {points:17.0f}",
+          flush=True)
 
 
 def measure_history(browser, count=1000, lines=64):
@@ -148,7 +151,7 @@ def measure_history(browser, count=1000, lines=64):
 
 
 def measure_paces(browser):
-    print("points/s  lines  late by, in ms  at worst   busy  received", flush=True)
+    print("points/s  lines  ms late:  as drawn  at worst   busy  points/s received", flush=True)
     for rate, lines in PACES:
         measure_pace(browser, rate, lines)
     measure_history(browser)
