@@ -26,7 +26,7 @@ const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
 const least = numbers => numbers.reduce((one, two) => Math.min(one, two), Infinity);
 const most = numbers => numbers.reduce((one, two) => Math.max(one, two), -Infinity);
 
-// ---- points: x (a time in milliseconds) and y of one line, in the order in which they came ----
+// ---- points: x (a time in milliseconds) and y of one line, in the order of x. NaN is no value at this time ----
 
 class Points {
   constructor(room = 64) {
@@ -34,23 +34,36 @@ class Points {
     this.ys = new Float64Array(room);
     this.start = 0;  // the place of the oldest point
     this.end = 0;  // the place behind the newest point
-    this.disorder = 0;  // the last place at which x is smaller than at the place before
   }
 
   get length() {
     return this.end - this.start;
   }
 
-  get inOrder() {
-    return this.disorder <= this.start;
+  // Puts a point in its place: behind all that are not newer. Those that are newer move, and they are few.
+  add(x, y) {
+    if (this.end === this.xs.length) this.makeRoom();
+    const isLate = this.length > 0 && x < this.xs[this.end - 1];
+    const place = isLate ? this.firstPlace(other => other > x) : this.end;
+    if (isLate) {
+      this.xs.copyWithin(place + 1, place, this.end);
+      this.ys.copyWithin(place + 1, place, this.end);
+    }
+    this.xs[place] = x;
+    this.ys[place] = y;
+    this.end += 1;
   }
 
-  push(x, y) {
-    if (this.end === this.xs.length) this.makeRoom();
-    if (this.length > 0 && x < this.xs[this.end - 1]) this.disorder = this.end;
-    this.xs[this.end] = x;
-    this.ys[this.end] = y;
-    this.end += 1;
+  dropFrom(time) {
+    this.end = this.firstPlace(x => x >= time);
+  }
+
+  copy() {
+    const copy = new Points(this.length);
+    copy.xs.set(this.xs.subarray(this.start, this.end));
+    copy.ys.set(this.ys.subarray(this.start, this.end));
+    copy.end = this.length;
+    return copy;
   }
 
   makeRoom() {
@@ -62,12 +75,11 @@ class Points {
     ys.set(this.ys.subarray(this.start, this.end));
     this.xs = xs;
     this.ys = ys;
-    this.disorder -= this.start;
     this.end -= this.start;
     this.start = 0;
   }
 
-  // The first place whose x fulfils a condition that, once fulfilled, is so for all that follow. For points in order.
+  // The first place whose x fulfils a condition that, once fulfilled, is so for all that follow.
   firstPlace(condition) {
     let low = this.start;
     let high = this.end;
@@ -79,55 +91,25 @@ class Points {
     return low;
   }
 
-  // The points of a span lie at the places from `from` to before `to`. Where x goes back, others may lie between them.
+  // The points of a span lie at the places from `from` to before `to`.
   placesIn({left, right}) {
-    if (this.inOrder) return {from: this.firstPlace(x => x >= left), to: this.firstPlace(x => x > right)};
-    let from = this.end;
-    let to = this.start;
-    let across = this.end;  // the place of a point later than the span, whose neighbour before it is earlier
-    for (let place = this.start; place < this.end; place += 1) {
-      const x = this.xs[place];
-      if (x > right && place > this.start && this.xs[place - 1] < left) across = place;
-      if (x < left || x > right) continue;
-      from = Math.min(from, place);
-      to = place + 1;
-    }
-    return from < to ? {from, to} : {from: across, to: across};
+    return {from: this.firstPlace(x => x >= left), to: this.firstPlace(x => x > right)};
   }
 
   // The same, with the neighbour on either side, so that the line goes on to the edges of the graph.
   placesThrough(span) {
     const {from, to} = this.placesIn(span);
-    const comesIn = from > this.start && from < this.end && this.xs[from] > span.left;
-    const goesOut = to > this.start && to < this.end && this.xs[to - 1] < span.right;
-    return {from: comesIn ? from - 1 : from, to: goesOut ? to + 1 : to};
+    const goesOnToTheLeft = from > this.start && from < this.end && this.xs[from] > span.left;
+    const goesOnToTheRight = to > this.start && to < this.end && this.xs[to - 1] < span.right;
+    return {from: goesOnToTheLeft ? from - 1 : from, to: goesOnToTheRight ? to + 1 : to};
   }
 
   // The place of the point that is nearest to a time.
   placeNearest(time) {
-    if (!this.inOrder) {
-      let nearest = this.start;
-      for (let place = this.start; place < this.end; place += 1) {
-        if (Math.abs(this.xs[place] - time) < Math.abs(this.xs[nearest] - time)) nearest = place;
-      }
-      return nearest;
-    }
     const after = this.firstPlace(x => x >= time);
     if (after === this.end) return this.end - 1;
     if (after === this.start) return this.start;
     return this.xs[after] - time < time - this.xs[after - 1] ? after : after - 1;
-  }
-
-  // The history comes again after a new connection, from this point on: what it will bring is dropped here.
-  dropFrom(x, y) {
-    const {xs, ys, start, end} = this;
-    let same = start;  // the place of this point
-    while (same < end && (xs[same] !== x || ys[same] !== y)) same += 1;
-    const isHere = same < end;
-    Object.assign(this, new Points());
-    for (let place = start; place < same; place += 1) {
-      if (isHere || xs[place] < x) this.push(xs[place], ys[place]);  // where it is not here, all that is older stays
-    }
   }
 }
 
@@ -140,36 +122,76 @@ const LAST_DATE = 8.6e15;  // JavaScript's dates end a little later, and as long
 const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
 
 const lines = new Map();
-const forgotten = new Map();  // label -> newest x, in the order of forgetting; others may show them: colors stay taken
+const forgotten = new Map();  // label -> its newest x when it was forgotten
 const shownLines = () => [...lines.values()].filter(line => !line.hidden);
 let received = 0;  // points
 let openedAt = 0;  // when the connection opened; 0: it is not open
 
-function addPoint({x, y, label = DEFAULT_LABEL}) {
-  if (Math.abs(x) > LAST_DATE) return;
+// A message is a point, or a list of points. What can be done once for all of them is done here.
+function addMessage(message) {
   const now = Date.now();
-  const mayBeHistory = now - openedAt < HISTORY_TIME;
-  if (mayBeHistory && x <= forgotten.get(label)) return;  // it comes again after a new connection
-  const line = lines.get(label) || addLine(label);
-  if (line.comesAgain) line.points.dropFrom(x, y);
-  line.comesAgain = false;
-  line.points.push(x, y);
-  received += 1;
-  line.arrival = received;
-  // A point of the history was sent when it says. Any other has just been sent, whatever its clock says.
-  line.heard = Math.max(line.heard, mayBeHistory && isNear(x, now) ? Math.min(x, now) : now);
-  while (line.decimals < MAX_DECIMALS && Number(y.toFixed(line.decimals)) !== y) line.decimals += 1;
+  const points = Array.isArray(message) ? message : [message];
+  for (const point of points) addPoint(point, now);
   keepToMaxPoints();
   askForDrawing();
 }
 
+function addPoint({x, y, label = DEFAULT_LABEL}, now) {
+  if (Math.abs(x) > LAST_DATE) return;
+  const mayBeHistory = now - openedAt < HISTORY_TIME;
+  if (mayBeHistory && x <= forgotten.get(label)) return;  // it comes again after a new connection
+  const line = lines.get(label) || addLine(label);
+  if (line.comesAgain) beginHistory(line, x);
+  addToRun(line, x, y === null ? NaN : y, now);
+  received += 1;
+  line.arrival = received;
+  // A point of the history was sent when it says. Any other has just been sent, whatever its clock says.
+  line.heard = Math.max(line.heard, mayBeHistory && isNear(x, now) ? Math.min(x, now) : now);
+  while (line.decimals < MAX_DECIMALS && y !== null && !hasDecimals(y, line.decimals)) line.decimals += 1;
+}
+
+// After a new connection a line's history comes again, from this time on: what it will bring is dropped.
+function beginHistory(line, time) {
+  line.points.dropFrom(time);
+  line.leap = null;
+  line.comesAgain = false;
+}
+
+// Whether a number has no more decimals than this.
+function hasDecimals(number, decimals) {
+  const power = 10 ** decimals;
+  return Math.round(number * power) / power === number;
+}
+
+// A late point is put in its place. But where x goes back far, and the next point goes on from there, a new run has
+// begun, as of a device that has started again. The old run goes, or the picture would rest until the new one is as
+// long, and a line would lead back.
+function addToRun(line, x, y, now) {
+  const {points, leap} = line;
+  if (leap && x >= leap.x && x - leap.x < newestX(line) - x) {
+    points.dropFrom(-Infinity);
+    points.add(leap.x, leap.y);
+  }
+  line.leap = isTooLate(line, x, now) ? {x, y} : null;
+  points.add(x, y);
+}
+
+// Whether x is so much older than the newest point that it is not just late.
+function isTooLate(line, x, now) {
+  if (!line.points.length || x >= newestX(line)) return false;
+  const usual = LATEST_INTERVALS * latestInterval(line.points);
+  // A counter starts again at any time, but the time of a day does not: publishers' clocks may differ by so much.
+  return newestX(line) - x > (isNear(x, now) ? Math.max(usual, CLOCK_TOLERANCE) : usual);
+}
+
 function addLine(label) {
-  if (lines.size === MAX_LINES) forgetLine(lineSilentLongest());
+  if (lines.size === MAX_LINES) removeLine(lineSilentLongest());
   const points = new Points();
   const line = {
     label,
     points,
     drawn: paused ? new Points() : points,  // what there is to be seen of it: while paused, what there was then
+    leap: null,  // the last point, if x went back far
     hidden: false,
     stopped: false,  // whether it has, as `draw` finds first; so this rests while paused
     heard: -Infinity,  // when its last point was sent
@@ -178,26 +200,35 @@ function addLine(label) {
     decimals: 0,  // that its numbers have, at most MAX_DECIMALS
     scale: null,  // of y, if it had a graph to itself
     silence: Infinity,  // the interval from which on it is broken
+    color: freeColor(label),  // which it keeps as long as it is on the page
     entry: newEntry(label),
   };
-  lines.set(label, line);
+  line.entry.swatch.style.background = line.color;
   forgotten.delete(label);
-  arrangeLines();
+  insertLine(line);
   return line;
 }
 
-function forgetLine(line) {
+// Keeps the lines, and their entries, in the order of their labels.
+function insertLine(line) {
+  const labelOrder = new Intl.Collator(undefined, {numeric: true});
+  const inOrder = [...lines.values(), line].sort((one, two) => labelOrder.compare(one.label, two.label));
+  lines.clear();
+  for (const one of inOrder) lines.set(one.label, one);
+  const next = inOrder[inOrder.indexOf(line) + 1];
+  element("legend").insertBefore(line.entry.whole, next ? next.entry.whole : null);
+}
+
+function removeLine(line) {
   line.entry.whole.remove();
   lines.delete(line.label);
-  forgotten.set(line.label, newestX(line));
-  arrangeLines();
 }
 
 function lineSilentLongest() {
   return [...lines.values()].reduce((longest, line) => (line.arrival < longest.arrival ? line : longest));
 }
 
-// The oldest point of the longest line goes when there are too many.
+// The oldest points of the longest line go when there are too many.
 function keepToMaxPoints() {
   let count = 0;
   let longest = null;
@@ -205,41 +236,17 @@ function keepToMaxPoints() {
     count += line.points.length;
     if (!longest || line.points.length > longest.points.length) longest = line;
   }
-  if (count > MAX_POINTS) longest.points.start += 1;
+  if (count > MAX_POINTS) longest.points.start += count - MAX_POINTS;
 }
 
-// Keeps the lines in the order of their labels, and colored.
-function arrangeLines() {
-  while (lines.size + forgotten.size > MAX_LINES) forgotten.delete(forgotten.keys().next().value);  // the oldest
-  const labelOrder = new Intl.Collator(undefined, {numeric: true});
-  const inOrder = [...lines.values()].sort((one, two) => labelOrder.compare(one.label, two.label));
-  const colors = colorsOf([...lines.keys(), ...forgotten.keys()]);
-  lines.clear();
-  inOrder.forEach((line, number) => {
-    lines.set(line.label, line);
-    line.color = colors.get(line.label);
-    line.entry.swatch.style.background = line.color;
-    const there = element("legend").children[number];
-    if (there !== line.entry.whole) element("legend").insertBefore(line.entry.whole, there || null);
-  });
-}
-
-// Which label has which color depends on the labels alone, not on the order in which they came, so that it is the same
-// in every tab. Each would like one of the first colors, by its letters, and takes the next where that is taken. Short
-// labels choose first: names that people give keep their colors even when someone sends a flood of random ones.
-function colorsOf(labels) {
-  const byLengthThenLetters = (one, two) => one.length - two.length || (one < two ? -1 : 1);
-  const colors = new Map();
-  const taken = new Set();
-  for (const label of [...labels].sort(byLengthThenLetters)) {
-    const number = [...label].reduce((sum, letter) => sum + letter.codePointAt(), 0);
-    const turned = list => list.map((_, place) => list[(number + place) % list.length]);
-    const wanted = [...turned(COLORS.slice(0, FIRST_COLORS)), ...turned(COLORS.slice(FIRST_COLORS))];
-    const color = wanted.find(one => !taken.has(one));
-    colors.set(label, color);
-    taken.add(color);
-  }
-  return colors;
+// Each label would like one of the first colors, by its letters, so that it mostly has the same one in every tab. Where
+// that is taken it gets the next.
+function freeColor(label) {
+  const taken = new Set([...lines.values()].map(line => line.color));
+  const number = [...label].reduce((sum, letter) => sum + letter.codePointAt(), 0);
+  const turned = list => list.map((_, place) => list[(number + place) % list.length]);
+  const wanted = [...turned(COLORS.slice(0, FIRST_COLORS)), ...turned(COLORS.slice(FIRST_COLORS))];
+  return wanted.find(color => !taken.has(color));
 }
 
 // ---- view: which span, which points of it, which scale. Pure functions of the lines and the time ----
@@ -261,7 +268,7 @@ function usualInterval(intervals) {
 function latestInterval(points) {
   const intervals = [];
   for (let place = Math.max(points.start + 1, points.end - LATEST_INTERVALS); place < points.end; place += 1) {
-    intervals.push(Math.abs(points.xs[place] - points.xs[place - 1]));
+    intervals.push(points.xs[place] - points.xs[place - 1]);
   }
   return intervals.length ? usualInterval(intervals) : 0;
 }
@@ -294,11 +301,8 @@ function leadingLines(shown, now) {
   return dated.filter(line => Math.abs(clockError(line)) <= leastError + CLOCK_TOLERANCE);
 }
 
-function spanOfLast(points, count) {
-  const from = Math.max(points.start, points.end - count);
-  const xs = points.xs.subarray(from, points.end);
-  if (points.inOrder) return {left: xs[0], right: xs.at(-1)};  // which is quick
-  return {left: least(xs), right: most(xs)};
+function spanOfLast({xs, start, end}, count) {
+  return {left: xs[Math.max(start, end - count)], right: xs[end - 1]};
 }
 
 // The span ends at the newest point. Its length is chosen, or else it holds the last points of the slowest line.
@@ -323,10 +327,12 @@ function pairsThrough(points, span, columns) {
   const count = columns + 3;  // a span may begin within a column: one more; and one on either side for its neighbours
   const lowest = new Int32Array(count).fill(-1);  // the place of each column's lowest point
   const highest = new Int32Array(count).fill(-1);
+  const hasNoValue = place => place < 0 || Number.isNaN(points.ys[place]);
   for (let place = from; place < to; place += 1) {
     const column = clamp(Math.floor(points.xs[place] / width) - first, 0, count - 1);
-    if (lowest[column] < 0 || points.ys[place] < points.ys[lowest[column]]) lowest[column] = place;
-    if (highest[column] < 0 || points.ys[place] > points.ys[highest[column]]) highest[column] = place;
+    const y = points.ys[place];
+    if (hasNoValue(lowest[column]) || y < points.ys[lowest[column]]) lowest[column] = place;
+    if (hasNoValue(highest[column]) || y > points.ys[highest[column]]) highest[column] = place;
   }
   const pairs = [];
   for (let column = 0; column < count; column += 1) {
@@ -339,17 +345,17 @@ function pairsThrough(points, span, columns) {
 
 // The interval from which on points are not joined. A gap that is too narrow to see is none.
 function silenceOf(pairs, pixelTime) {
-  const intervals = pairs.slice(1).map(([x], number) => Math.abs(x - pairs[number][0]));
+  const intervals = pairs.slice(1).map(([x], number) => x - pairs[number][0]);
   if (intervals.length < FEWEST_INTERVALS) return Infinity;
   return Math.max(SILENCE_INTERVALS * usualInterval(intervals), SILENCE_PIXELS * pixelTime);
 }
 
-// A null between two points breaks the line, for Flot. Where x goes back, it does not.
+// A null breaks the line, for Flot: between points that are far apart, and where there is no value.
 function breakAt(silence, pairs) {
   const broken = [];
   pairs.forEach((pair, number) => {
     if (number > 0 && pair[0] - pairs[number - 1][0] > silence) broken.push(null);
-    broken.push(pair);
+    broken.push(Number.isNaN(pair[1]) ? null : pair);
   });
   return broken;
 }
@@ -370,23 +376,23 @@ function extremesOf(pairs, silence, {left, right}) {
       if (part > 0 && part < 1) ys.push((1 - part) * yBefore + part * y);
     }
   });
-  return ys.length ? {low: least(ys), high: most(ys)} : null;
+  const there = ys.filter(y => !Number.isNaN(y));
+  return there.length ? {low: least(there), high: most(there)} : null;
 }
 
 // What the line shows at a time: the y of the nearest point, if the line is drawn there or the point is within reach.
 function readingAt({drawn, silence}, time, reach) {
   const nearest = drawn.placeNearest(time);
   const x = drawn.xs[nearest];
-  const beyond = x < time ? nearest + 1 : nearest - 1;  // the place on the other side of that time, if x is in order
-  const isThere = beyond >= drawn.start && beyond < drawn.end && (drawn.xs[beyond] < time) !== (x < time);
+  const beyond = x < time ? nearest + 1 : nearest - 1;  // the place on the other side of that time
+  const isThere = beyond >= drawn.start && beyond < drawn.end && !Number.isNaN(drawn.ys[beyond]);
   const isJoined = isThere && Math.abs(drawn.xs[beyond] - x) <= silence;
-  return isJoined || Math.abs(x - time) <= reach ? drawn.ys[nearest] : null;
+  return isJoined || Math.abs(x - time) <= reach ? drawn.ys[nearest] : NaN;
 }
 
 // ---- scale: the range of y ----
 
 const ARTICLE_SCALE = {low: 0, high: 5};
-const WAVE_TOLERANCE = 1e-6;  // for the last digits of the article's sine wave
 const STEPS_OF_SPREAD = 4;  // the spread of the points is at least so many steps, so they fill two thirds of the scale
 const MOST_Y = 5e307;  // so that the difference of two is still a number
 const LEAST_Y = 1e-300;  // so that a thousandth of it is still a number
@@ -427,12 +433,6 @@ function settledScale(before, fitting, now) {
   if (!isTooWide) return {low, high, fitAt: now};
   if (now - before.fitAt > SHRINKING_TIME) return {...fitting, fitAt: now};
   return {low, high, fitAt: before.fitAt};
-}
-
-// The article's sine wave is known by its formula, so that one's own numbers without a label get a scale of their own.
-function isArticlesWave(label, pairs) {
-  const isOnWave = ([x, y]) => Math.abs(y - 2.5 * (1 + Math.sin(x / 500))) < WAVE_TOLERANCE;
-  return label === DEFAULT_LABEL && pairs.every(isOnWave);
 }
 
 // [y, text] of the round numbers on a scale, or of its ends where there is no room for two.
@@ -539,31 +539,35 @@ const LONGEST_REST = SECOND;  // even where a drawing takes more than an eighth 
 const REST_PER_WORK = 8;
 
 let isDrawingAskedFor = false;
-let restUntil = 0;  // by performance.now()
+let isResting = false;  // from a drawing until the next one may begin
 
 // A hidden tab gets no animation frames. Its points are kept all the same, and it draws once it is shown.
 function askForDrawing() {
   if (isDrawingAskedFor) return;
   isDrawingAskedFor = true;
-  const rest = restUntil - performance.now();
-  setTimeout(() => requestAnimationFrame(drawFrame), Math.max(rest, 0));
+  if (!isResting) requestAnimationFrame(drawFrame);
 }
 
 function drawFrame() {
   const start = performance.now();
   isDrawingAskedFor = false;
-  if (start < restUntil) return askForDrawing();  // asked for before it was known how long the last drawing took
-  restUntil = start + SHORTEST_REST;
-  if (!drag) draw();  // what is under the pointer must stay there
+  isResting = true;
+  if (!drag || isLayoutOld) draw();  // what is under the pointer must stay there
   setTimeout(() => {  // The browser paints first, which is most of the work.
     const work = performance.now() - start;
-    restUntil = start + clamp(REST_PER_WORK * work, SHORTEST_REST, LONGEST_REST);
+    setTimeout(endRest, clamp(REST_PER_WORK * work, SHORTEST_REST, LONGEST_REST) - work);
   });
+}
+
+function endRest() {
+  isResting = false;
+  if (isDrawingAskedFor) requestAnimationFrame(drawFrame);
 }
 
 // ---- drawing: what. Strips from top to bottom, each of them a plot: one for all lines, or one for each line ----
 
-const TIME_LABEL_ROOM = 2.5;  // times as wide as a time is written, from one to the next
+const TIME_ROOM = 140;  // pixels from one time to the next,
+const TIME_WIDTH = 70;  // and for the longest that Flot writes
 const LABEL_HEIGHT = 14;  // pixels; Flot does not measure the first and the last label, and these may be all
 const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
 const SIDE_MARGIN = 8;  // pixels beside the plots,
@@ -575,13 +579,14 @@ const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
 const FILL_OPACITY = 0.3;  // below a line; all lines of a graph share it
 
 let strips = [];
+let isLayoutOld = false;  // whether they have to be made again
 let pixelRatio = devicePixelRatio;  // with which they were made; another screen may have another
 let stripOfTimes = null;  // below many strips, so that the times are in sight when these scroll
 const allStrips = () => (stripOfTimes ? [...strips, stripOfTimes] : strips);
 const ruler = document.createElement("canvas").getContext("2d");
 ruler.font = "12px system-ui, sans-serif";
 
-function draw(isNewLayout = false) {
+function draw() {
   element("waiting").hidden = lines.size > 0;  // it covers the graph
   const now = paused ? paused.at : Date.now();
   const shown = shownLines();
@@ -592,7 +597,7 @@ function draw(isNewLayout = false) {
   const columns = Math.max(element("placeholder").clientWidth, 1);
   for (const line of shown) fitLine(line, columns, now);
   const groups = groupsOf(shown);
-  if (isNewLayout || strips.length !== groups.length || pixelRatio !== devicePixelRatio) buildStrips(groups.length);
+  if (isLayoutOld || strips.length !== groups.length || pixelRatio !== devicePixelRatio) buildStrips(groups.length);
   groups.forEach((group, number) => fitStrip(strips[number], group, now));
   alignStrips();
   strips.forEach((strip, number) => drawStrip(strip, groups[number]));
@@ -613,9 +618,7 @@ function fitLine(line, columns, now) {
   line.silence = silenceOf(line.pairs, (span.right - span.left) / columns);
   line.extremes = extremesOf(line.pairs, line.silence, span);
   if (!line.extremes) return;
-  const isLookedAtCloser = paused && span !== paused.span;
-  const isWave = !isLookedAtCloser && isArticlesWave(line.label, line.pairs);
-  line.scale = settledScale(line.scale, isWave ? ARTICLE_SCALE : fittingScale(line.extremes), now);
+  line.scale = settledScale(line.scale, fittingScale(line.extremes), now);
 }
 
 function fitStrip(strip, group, now) {
@@ -646,9 +649,9 @@ function drawStrip(strip, group) {
   const {plot} = strip;
   if (!isInSight(strip)) return;
   const length = span.right - span.left;
-  const format = timeFormat(length);
-  const count = strip.box.clientWidth / (TIME_LABEL_ROOM * format.labelWidth);
-  Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ticks: count, ...format});
+  const minTickSize = length < 3 * SECOND ? [1, "millisecond"] : [2, "second"];  // as in the article
+  const times = {ticks: strip.box.clientWidth / TIME_ROOM, minTickSize};
+  Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ...times});
   const {low, high} = strip.shownScale;
   Object.assign(plot.getYAxes()[0].options, {min: low, max: high, ticks: strip.ticks});
   const dotTime = DOT_ROOM * length / plot.width();  // in milliseconds
@@ -671,15 +674,6 @@ function isSparse(pairs, dotTime) {
   return pairs.length < 2 || pairs.at(-1)[0] - pairs[0][0] >= (pairs.length - 1) * dotTime;
 }
 
-// How times are written, and how wide in pixels that is.
-function timeFormat(length) {
-  if (length < 3 * SECOND) return {minTickSize: [1, "millisecond"], timeformat: "%H:%M:%S.%3s", labelWidth: 80};
-  const minTickSize = [2, "second"];  // as in the article
-  if (length < DAY) return {minTickSize, timeformat: "%H:%M:%S", labelWidth: 56};
-  if (length < 10 * DAY) return {minTickSize, timeformat: "%m-%d %H:%M", labelWidth: 76};
-  return {minTickSize, timeformat: "%Y-%m-%d", labelWidth: 76};
-}
-
 function isInSight({box}) {
   const {scrollTop, clientHeight} = element("placeholder");
   return box.offsetTop < scrollTop + clientHeight && box.offsetTop + box.offsetHeight > scrollTop;
@@ -688,6 +682,7 @@ function isInSight({box}) {
 function buildStrips(count) {
   for (const strip of allStrips()) strip.plot.destroy();
   element("placeholder").replaceChildren();
+  isLayoutOld = false;
   pixelRatio = devicePixelRatio;
   const isMany = count > 1;
   const timeOptions = isMany ? {showTickLabels: "none", showTicks: false, labelHeight: 0} : {};
@@ -712,8 +707,10 @@ function newPlot(strip, timeOptions, margins) {
   const axis = {show: true, autoScale: "none", showMinorTicks: false, labelHeight: LABEL_HEIGHT};
   return $.plot(strip.room, [], {
     series: {shadowSize: 0, lines: {show: true, lineWidth: 2}, points: {radius: 2.5, fillColor: css("--back")}},
-    xaxis: {...axis, mode: "time", timeBase: "milliseconds", timezone: "browser", ...timeOptions},
+    xaxis: {...axis, mode: "time", timeBase: "milliseconds", timezone: "browser", labelWidth: TIME_WIDTH,
+            ...timeOptions},
     yaxis: axis,
+    interaction: {redrawOverlayInterval: DAY},  // nothing lies over the plot: clearing that would cost a second frame
     grid: {borderWidth: 1, borderColor: css("--line"), tickColor: css("--line"),
            margin: {left: SIDE_MARGIN, right: SIDE_MARGIN, ...margins}},
   });
@@ -725,8 +722,13 @@ function outdateScales() {
   for (const strip of strips) strip.scale = null;
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
-new ResizeObserver(() => draw(true)).observe(element("placeholder"));
+function outdateLayout() {
+  isLayoutOld = true;
+  askForDrawing();
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", outdateLayout);
+new ResizeObserver(outdateLayout).observe(element("placeholder"));
 
 // ---- reading: the hair, and the legend (Flot's own takes labels as HTML) ----
 
@@ -752,7 +754,8 @@ function newEntry(label) {
     draw();
   };
   forget.onclick = () => {
-    forgetLine(lines.get(label));
+    forgotten.set(label, newestX(lines.get(label)));  // the history, if it comes again, does not bring it back
+    removeLine(lines.get(label));
     draw();
   };
   return {whole, swatch, value, note, forget};
@@ -765,7 +768,6 @@ function showReadings() {
   for (const line of lines.values()) {
     const {whole, value, note, forget} = line.entry;
     setText(value, readingText(line));
-    value.style.minWidth = `${widestReading(line)}ch`;
     if (paused) continue;  // what is said of the lines rests, like the picture
     setText(note, noteOn(line, now, span));
     whole.classList.toggle("stopped", line.stopped);
@@ -778,16 +780,9 @@ function readingText(line) {
   const {drawn} = line;
   if (!drawn.length) return "–";  // it came while paused
   const y = hairAt === null ? drawn.ys[drawn.end - 1] : readingAt(line, timeAt(hairAt), reach);
-  if (y === null) return "–";
+  if (Number.isNaN(y)) return "–";
   const scale = line.scale || fittingScale({low: y, high: y});  // a line that was never in the span has none
   return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
-}
-
-// The digits do not jump where each number has the room of the longest on the line's scale.
-function widestReading({scale, decimals}) {
-  if (!scale) return 1;
-  const difference = legibleDifference({scale, decimals});
-  return most([scale.low, scale.high].map(y => numberText(y, difference, sizeOf(scale)).length));
 }
 
 function setText(node, text) {
@@ -916,11 +911,11 @@ function showSelection() {
   setText(selection.firstChild, `Δt ${durationText(right - left, threeDigits)}`);
 }
 
-// ---- pausing: the picture rests, while points go on coming: behind the end of what is drawn, or into new arrays ----
+// ---- pausing: the picture rests, while points go on coming ----
 
 function pause() {
   paused = {at: Date.now(), span};
-  for (const line of lines.values()) line.drawn = Object.assign(new Points(), line.points);
+  for (const line of lines.values()) line.drawn = line.points.copy();
   element("pause").textContent = "Resume";
 }
 
@@ -964,7 +959,8 @@ element("apart").onclick = () => {
   apart = !apart;
   element("apart").setAttribute("aria-pressed", apart);
   writeAddress();
-  draw(true);
+  isLayoutOld = true;
+  draw();
 };
 
 element("save").onclick = () => {
@@ -976,13 +972,14 @@ element("save").onclick = () => {
 };
 
 // As RFC 4180 has it.
-function csvOf(shown, {left, right}) {
+function csvOf(shown, range) {
   const rows = ["time_ms,label,y"];
   for (const {label, drawn} of shown) {
     const field = /[",\r\n]/.test(label) ? `"${label.replaceAll('"', '""')}"` : label;
-    for (let place = drawn.start; place < drawn.end; place += 1) {
-      const x = drawn.xs[place];
-      if (x >= left && x <= right) rows.push(`${x},${field},${drawn.ys[place]}`);
+    const {from, to} = drawn.placesIn(range);
+    for (let place = from; place < to; place += 1) {
+      const y = drawn.ys[place];
+      rows.push(`${drawn.xs[place]},${field},${Number.isNaN(y) ? "" : y}`);
     }
   }
   return `${rows.join("\r\n")}\r\n`;
@@ -1022,7 +1019,7 @@ function connect() {
     for (const line of lines.values()) line.comesAgain = true;
     showStatus("Connected");
   };
-  ws.onmessage = message => addPoint(JSON.parse(message.data));
+  ws.onmessage = message => addMessage(JSON.parse(message.data));
   ws.onclose = event => {
     const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
     const spread = wait * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
@@ -1037,23 +1034,19 @@ function showStatus(text, more = "") {
   element("conn_status").textContent = text;
   element("retry").textContent = more;
   element("rate").textContent = "";
-  rates = [];
 }
 
 document.addEventListener("visibilitychange", () => {  // a hidden tab's timers are slow
   if (!document.hidden && retry) connect();
 });
 
-const RATE_SECONDS = 5;
-
-let rates = [];  // {time, received} at the last seconds
+let receivedBefore = 0;  // a second ago
 
 setInterval(() => {
-  rates = [...rates.slice(-RATE_SECONDS), {time: performance.now(), received}];
-  const [first, last] = [rates[0], rates.at(-1)];
-  const exactRate = (last.received - first.received) / (last.time - first.time) * SECOND;
-  const rate = Number(exactRate.toFixed(exactRate < 10 ? 1 : 0));
-  if (rates.length > 1 && openedAt) element("rate").textContent = rate === 1 ? "1 point/s" : `${rate} points/s`;
+  const rate = received - receivedBefore;
+  receivedBefore = received;
+  const isHistory = Date.now() - openedAt < HISTORY_TIME + SECOND;
+  if (openedAt && !isHistory) setText(element("rate"), rate === 1 ? "1 point/s" : `${rate} points/s`);
   askForDrawing();  // lines may have stopped
 }, SECOND);
 
