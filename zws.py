@@ -247,7 +247,7 @@ class Queue:
     def join(self, tab: Tab) -> None:
         """From now on the tab gets all points: first those of the history, then live ones."""
         self.tabs[tab] = None
-        tab.send_later(self.history.frames())
+        tab.send_later(self.history.all_frames())
         log.debug("tab %s joined: %d", tab.address, len(self.tabs))
 
     def leave(self, tab: Tab) -> None:
@@ -439,7 +439,7 @@ class Tab:
         self.socket = websocket.handler.socket
         self.address = websocket.handler.client_address
         self.own_frames: list[Frame] = []
-        self.unsent: Frame = b""            # what the socket has not taken of a frame: then the tab is full
+        self.unsent: Frame | memoryview = b""       # what the socket has not taken of a frame: then the tab is full
         self.is_closing = False             # no frame of the queue follows
         self.watcher = gevent.get_hub().loop.io(self.socket.fileno(), WRITABLE)
         # Each frame needs these two, so they are looked up only once. gevent's own `send` would wait where the socket
@@ -467,7 +467,7 @@ class Tab:
         except Exception as error:          # it ends this tab, not the relay, which may have called
             self.fail(error)
             return
-        self.unsent = self.unsent[sent:]
+        self.unsent = memoryview(self.unsent)[sent:]    # a view: nothing is copied, and tabs share the history's bytes
         if self.unsent:
             self.watcher.start(self.flush)
 
@@ -479,16 +479,16 @@ class Tab:
             raise zmq.Again
         return self.receive(NOBLOCK)
 
-    def send_later(self, frames: list[Frame]) -> None:
-        """Has the hub send these frames before any other of the queue."""
-        self.own_frames += frames
+    def send_later(self, frame: Frame) -> None:
+        """Has the hub send this frame before any other of the queue."""
+        self.own_frames.append(frame)
         self.watcher.start(self.flush)
 
     def close(self, ending: Ending) -> None:
         """Says to the client that the connection ends, and why, unless that has been said."""
         if not self.is_closing:
             self.is_closing = True
-            self.send_later([encode_frame(CLOSE, ending.payload)])
+            self.send_later(encode_frame(CLOSE, ending.payload))
 
     def end(self, ending: Ending) -> None:
         """Ends the connection so that the client can read why.
@@ -534,7 +534,7 @@ class Tab:
                 raise ending_in_answer_to(payload)
             if opcode == PING:
                 self.wait_until_sent()      # so that no pongs pile up for a client that does not read
-                self.send_later([encode_frame(PONG, payload)])
+                self.send_later(encode_frame(PONG, payload))
             let_others_run()                # the reader's buffer may hold dozens of pings
 
     def read_frame(self) -> tuple[int, bytes] | None:
@@ -723,7 +723,7 @@ class ThrottledLog:
 
     def add(self, reason: str, example: str = "", count: int = 1) -> None:
         """Counts one more (or `count`). Of the examples of a reason, the first is shown."""
-        if reason not in self.counts and len(self.counts) == MAX_REASONS:
+        if reason not in self.counts and len(self.counts) >= MAX_REASONS:
             reason = "more reasons"         # which may be clients' doing: they must not fill the memory, nor the log
         self.counts[reason] += count
         self.first_examples.setdefault(reason, example)
@@ -1444,7 +1444,7 @@ class History:
     def __init__(self, max_points: int) -> None:
         self.max_points = max_points        # of each label
         self.labels: collections.OrderedDict[str, Label] = collections.OrderedDict()
-        self.frames_cache: list[Frame] | None = None
+        self.all_frames_cache: bytes | None = None
 
     def add(self, point: Point) -> bytes:
         """Keeps the point, and returns it as the tabs get it: in JSON, with x in milliseconds.
@@ -1467,7 +1467,7 @@ class History:
         label.points.append(payload)
         label.heard_at = time.monotonic()
         self.labels.move_to_end(point.label)
-        self.frames_cache = None
+        self.all_frames_cache = None
         return payload
 
     def add_label(self, name: str) -> Label:
@@ -1480,11 +1480,14 @@ class History:
         self.labels[name] = Label(self.max_points)
         return self.labels[name]
 
-    def frames(self) -> list[Frame]:
-        """All points, as frames. They are cached, so that tabs that join between two points share them."""
-        if self.frames_cache is None:
-            self.frames_cache = point_frames([point for label in self.labels.values() for point in label.points])
-        return self.frames_cache
+    def all_frames(self) -> bytes:
+        """All points, as frames one behind the other. They are cached, so that tabs that join between two points share
+        them.
+        """
+        if self.all_frames_cache is None:
+            points = [point for label in self.labels.values() for point in label.points]
+            self.all_frames_cache = b"".join(point_frames(points))
+        return self.all_frames_cache
 
 
 def time_unit_about_now(x: float) -> str | None:

@@ -62,7 +62,7 @@ def test_half_open_connections_cannot_use_up_the_files(zws, publish):
             send({"y": number})
             assert json.loads(tab.recv(5))["y"] == number
         publish(server)({"y": "a publisher gets in as well"})
-        wait_until(lambda: "not a finite number" in server.stderr)
+        wait_until(lambda: "y is not a number" in server.stderr)
         assert server.files() < 600 and not page.done() and not late.done()
         for connection in half_open:
             connection.close()

@@ -171,7 +171,7 @@ def test_an_upstream_is_trusted_no_more_than_a_publisher(fake_upstream):
     node, send = fake_upstream
     name = b"8 bytes!"
     with node.connect() as tab:
-        send(stamped(name, 1, b'{"y": NaN}'))
+        send(stamped(name, 1, b'{"y": Infinity}'))
         send(stamped(name, 2, b'{"y": 2, "label": "' + b"x" * 65 + b'"}'))
         send(stamped(name, 3, b'{"y": 3, "more": 1}'))
         send(stamped(name, 3, b'{"y": 4}'))
