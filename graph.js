@@ -40,7 +40,7 @@ class Points {
     return this.end - this.start;
   }
 
-  // Puts a point in its place: behind all that are not newer. Those that are newer move, and they are few.
+  // Puts a point in its place: behind all that are not newer. Those that are newer move up, but these are few.
   add(x, y) {
     if (this.end === this.xs.length) this.makeRoom();
     const isLate = this.length > 0 && x < this.xs[this.end - 1];
@@ -122,7 +122,7 @@ const LAST_DATE = 8.6e15;  // JavaScript's dates end a little later, and as long
 const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
 
 const lines = new Map();
-const forgotten = new Map();  // label -> its newest x when it was forgotten
+const forgotten = new Map();  // label -> its newest x when it was forgotten, so that no history brings it back
 const shownLines = () => [...lines.values()].filter(line => !line.hidden);
 let received = 0;  // points
 let openedAt = 0;  // when the connection opened; 0: it is not open
@@ -139,7 +139,7 @@ function addMessage(message) {
 function addPoint({x, y, label = DEFAULT_LABEL}, now) {
   if (Math.abs(x) > LAST_DATE) return;
   const mayBeHistory = now - openedAt < HISTORY_TIME;
-  if (mayBeHistory && x <= forgotten.get(label)) return;  // it comes again after a new connection
+  if (mayBeHistory && x <= forgotten.get(label)) return;
   const line = lines.get(label) || addLine(label);
   if (line.comesAgain) beginHistory(line, x);
   addToRun(line, x, y === null ? NaN : y, now);
@@ -163,9 +163,9 @@ function hasDecimals(number, decimals) {
   return Math.round(number * power) / power === number;
 }
 
-// A late point is put in its place. But where x goes back far, and the next point goes on from there, a new run has
-// begun, as of a device that has started again. The old run goes, or the picture would rest until the new one is as
-// long, and a line would lead back.
+// A late point is put in its place. But where x goes back far, and the next point is nearer to that one than to the
+// newest, a new run has begun: a device has started again, or its clock was set. The old run goes, or the picture would
+// rest until the new one has come as far.
 function addToRun(line, x, y, now) {
   const {points, leap} = line;
   if (leap && x >= leap.x && x - leap.x < newestX(line) - x) {
@@ -649,9 +649,9 @@ function drawStrip(strip, group) {
   const {plot} = strip;
   if (!isInSight(strip)) return;
   const length = span.right - span.left;
-  const minTickSize = length < 3 * SECOND ? [1, "millisecond"] : [2, "second"];  // as in the article
-  const times = {ticks: strip.box.clientWidth / TIME_ROOM, minTickSize};
-  Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ...times});
+  const minTickSize = length < 3 * SECOND ? [1, "millisecond"] : [2, "second"];  // the article has two seconds
+  const count = strip.box.clientWidth / TIME_ROOM;
+  Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ticks: count, minTickSize});
   const {low, high} = strip.shownScale;
   Object.assign(plot.getYAxes()[0].options, {min: low, max: high, ticks: strip.ticks});
   const dotTime = DOT_ROOM * length / plot.width();  // in milliseconds
@@ -662,7 +662,7 @@ function drawStrip(strip, group) {
     // The name is not for Flot, but for those who ask what it has drawn (plot.getData()), such as the tests.
     const whole = {name: line.label, color: line.color, data, lines: {fill}, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
-    return isDotted ? [whole] : [whole, lone];
+    return isDotted || !lone.data.length ? [whole] : [whole, lone];  // each series costs, even an empty one
   }));
   plot.setupGrid();
   plot.draw();
@@ -754,7 +754,7 @@ function newEntry(label) {
     draw();
   };
   forget.onclick = () => {
-    forgotten.set(label, newestX(lines.get(label)));  // the history, if it comes again, does not bring it back
+    forgotten.set(label, newestX(lines.get(label)));
     removeLine(lines.get(label));
     draw();
   };
@@ -1045,8 +1045,8 @@ let receivedBefore = 0;  // a second ago
 setInterval(() => {
   const rate = received - receivedBefore;
   receivedBefore = received;
-  const isHistory = Date.now() - openedAt < HISTORY_TIME + SECOND;
-  if (openedAt && !isHistory) setText(element("rate"), rate === 1 ? "1 point/s" : `${rate} points/s`);
+  const isHistoryCounted = Date.now() - openedAt < HISTORY_TIME + SECOND;
+  if (openedAt && !isHistoryCounted) setText(element("rate"), rate === 1 ? "1 point/s" : `${rate} points/s`);
   askForDrawing();  // lines may have stopped
 }, SECOND);
 

@@ -654,14 +654,15 @@ def test_a_message_is_a_point_or_a_list_of_points(feed):
 def test_where_there_is_no_value_the_line_is_broken_and_nothing_is_read(feed):
     feed = feed()
     page = feed.page
-    points = [[NOW - 1000 * (29 - i), None if 10 <= i <= 12 else 20 + i % 3 / 2] for i in range(30)]
+    times = [NOW - 1000 * (29 - i) for i in range(30)]
+    points = [[x, None if 10 <= i <= 12 else 20 + i % 3 / 2] for i, x in enumerate(times)]
     feed.send("a", *points)
     data = lines(page)["a"]
     assert data == [None if y is None else [x, y] for x, y in points]
     assert axes(page)["y"] == [20, 21] and values(page) == {"a": "21.0"}
-    assert pixel(page, points[11][0], 20.05)[3] == 0 and pixel(page, points[9][0] - 500, 20.05)[3] > 0
+    assert pixel(page, times[11], 20.05)[3] == 0 and pixel(page, times[9] - 500, 20.05)[3] > 0
     for number, value in ((11, "–"), (10, "–"), (9, "20.0"), (13, "20.5")):
-        hover(page, points[number][0])
+        hover(page, times[number])
         wait_until(lambda value=value: values(page) == {"a": value})
     page.mouse.move(5, 5)
     rows, _ = saved(page)
