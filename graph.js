@@ -99,7 +99,7 @@ class Points {
   // The same, with the neighbour on either side, so that the line goes on to the edges of the graph.
   placesThrough(span) {
     const {from, to} = this.placesIn(span);
-    const goesOnToTheLeft = from > this.start && from < this.end && this.xs[from] > span.left;
+    const goesOnToTheLeft = from > this.start && (from === this.end || this.xs[from] > span.left);
     const goesOnToTheRight = to > this.start && to < this.end && this.xs[to - 1] < span.right;
     return {from: goesOnToTheLeft ? from - 1 : from, to: goesOnToTheRight ? to + 1 : to};
   }
@@ -118,7 +118,7 @@ class Points {
 const MAX_LINES = COLORS.length;  // 64: each has a color of its own
 const MAX_POINTS = 1e6;  // of all lines together
 const MAX_DECIMALS = 6;
-const LAST_DATE = 8.6e15;  // JavaScript's dates end a little later, and as long before 1970; time zones need room
+const BATCH_TIME = SECOND / 2;  // what arrives so soon after a batch's first point belongs to it
 const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens may be history
 
 const lines = new Map();
@@ -137,17 +137,27 @@ function addMessage(message) {
 }
 
 function addPoint({x, y, label = DEFAULT_LABEL}, now) {
-  if (Math.abs(x) > LAST_DATE) return;
   const mayBeHistory = now - openedAt < HISTORY_TIME;
   if (mayBeHistory && x <= forgotten.get(label)) return;
   const line = lines.get(label) || addLine(label);
   if (line.comesAgain) beginHistory(line, x);
   addToRun(line, x, y === null ? NaN : y, now);
   received += 1;
-  line.arrival = received;
-  // A point of the history was sent when it says. Any other has just been sent, whatever its clock says.
-  line.heard = Math.max(line.heard, mayBeHistory && isNear(x, now) ? Math.min(x, now) : now);
+  line.latest = received;
+  // A point of the history has arrived at the server long ago, and the only hint when is its x, if that is near now.
+  noteArrival(line, mayBeHistory && isNear(x, now) ? Math.min(x, now) : now, mayBeHistory);
   while (line.decimals < MAX_DECIMALS && y !== null && !hasDecimals(y, line.decimals)) line.decimals += 1;
+}
+
+// Whether a line lives is judged by when its points arrive, batch to batch, whatever their x.
+function noteArrival(line, time, mayBeHistory) {
+  const isFirstLive = line.isHistory && !mayBeHistory;
+  if (isFirstLive) line.arrivals = line.arrivals.slice(-1);  // from now on they are known: no more hints are needed
+  if (isFirstLive) line.isHistory = false;
+  const lastBatch = line.arrivals.length ? line.arrivals.at(-1) : -Infinity;
+  if (time - lastBatch >= BATCH_TIME) line.arrivals.push(time);
+  if (line.arrivals.length > LATEST_INTERVALS + 1) line.arrivals.shift();
+  line.heard = Math.max(line.heard, time);
 }
 
 // After a new connection a line's history comes again, from this time on: what it will bring is dropped.
@@ -179,7 +189,7 @@ function addToRun(line, x, y, now) {
 // Whether x is so much older than the newest point that it is not just late.
 function isTooLate(line, x, now) {
   if (!line.points.length || x >= newestX(line)) return false;
-  const usual = LATEST_INTERVALS * latestInterval(line.points);
+  const usual = LATEST_INTERVALS * usualInterval(latestIntervals(line.points));
   // A counter starts again at any time, but the time of a day does not: publishers' clocks may differ by so much.
   return newestX(line) - x > (isNear(x, now) ? Math.max(usual, CLOCK_TOLERANCE) : usual);
 }
@@ -194,8 +204,11 @@ function addLine(label) {
     leap: null,  // the last point, if x went back far
     hidden: false,
     stopped: false,  // whether it has, as `draw` finds first; so this rests while paused
-    heard: -Infinity,  // when its last point was sent
-    arrival: 0,  // the number of its last point among all that were received
+    holds: false,  // whether its last value goes on to the right edge, where it is drawn in steps
+    isHistory: true,  // whether it has got nothing else so far
+    arrivals: [],  // when its latest batches began to arrive
+    heard: -Infinity,  // when its last point arrived
+    latest: 0,  // the number of its last point among all that were received
     comesAgain: false,  // from the start of the history, after a new connection
     decimals: 0,  // that its numbers have, at most MAX_DECIMALS
     scale: null,  // of y, if it had a graph to itself
@@ -225,7 +238,7 @@ function removeLine(line) {
 }
 
 function lineSilentLongest() {
-  return [...lines.values()].reduce((longest, line) => (line.arrival < longest.arrival ? line : longest));
+  return [...lines.values()].reduce((longest, line) => (line.latest < longest.latest ? line : longest));
 }
 
 // The oldest points of the longest line go when there are too many.
@@ -252,29 +265,46 @@ function freeColor(label) {
 // ---- view: which span, which points of it, which scale. Pure functions of the lines and the time ----
 
 const LATEST_INTERVALS = 20;  // which say what is usual now
-const FEWEST_INTERVALS = 3;  // which say what is usual at all
+const UNUSUAL_TIMES = 5;  // an interval is unusual if it is so many times longer, or shorter, than the usual one
+const STEADY_INTERVALS = 20;  // a rhythm is steady if of so many intervals at most one is unusual
 const STOPPED_INTERVALS = 10;  // a line that is silent for so many of its usual intervals has stopped,
 const STOPPED_TIME = 10 * SECOND;  // if it is silent for so long, too
-const SILENCE_INTERVALS = 5;  // a line is broken where its points are so many usual intervals apart
-const SILENCE_PIXELS = 3;  // and that is so wide
+const RHYTHM_POINTS = 50;  // on either side of a span, which say what is usual where few are in it
+const MOST_INTERVALS = 1000;  // that are looked at
 const CLOCK_TOLERANCE = 10 * SECOND;  // clocks differ; from here on one of them is wrong
 const SHORTEST_SPAN = 1;  // in milliseconds
 
-// Three quarters of the intervals are no longer than this one: so neither a few silences count, nor pairs of points.
+// Three quarters of the intervals are no longer than the usual one, so a few silences do not count. Where more than a
+// few are unusual there is no rhythm, as of a state that is sent when it changes: then the longest one is usual, too.
 function usualInterval(intervals) {
-  return Float64Array.from(intervals).sort()[Math.floor((intervals.length - 1) * 3 / 4)];
+  if (!intervals.length) return 0;
+  const usual = Float64Array.from(intervals).sort()[Math.floor((intervals.length - 1) * 3 / 4)];
+  const isUnusual = interval => interval > UNUSUAL_TIMES * usual || interval < usual / UNUSUAL_TIMES;
+  const isSteady = STEADY_INTERVALS * intervals.filter(isUnusual).length <= intervals.length;
+  return isSteady ? usual : most(intervals);
 }
 
-function latestInterval(points) {
+function intervalsOf(times) {
+  return Array.from(times.slice(1), (time, number) => time - times[number]);
+}
+
+function latestIntervals({xs, start, end}) {
+  return intervalsOf(xs.slice(Math.max(start, end - LATEST_INTERVALS - 1), end));
+}
+
+// The intervals of a span and a little beyond; where they are very many, some of them.
+function intervalsAround(points, span) {
+  const {from, to} = points.placesIn(span);
+  const first = Math.max(from - RHYTHM_POINTS, points.start + 1);
+  const behind = Math.min(to + RHYTHM_POINTS, points.end);
+  const stride = Math.ceil((behind - first) / MOST_INTERVALS);
   const intervals = [];
-  for (let place = Math.max(points.start + 1, points.end - LATEST_INTERVALS); place < points.end; place += 1) {
-    intervals.push(points.xs[place] - points.xs[place - 1]);
-  }
-  return intervals.length ? usualInterval(intervals) : 0;
+  for (let place = first; place < behind; place += stride) intervals.push(points.xs[place] - points.xs[place - 1]);
+  return intervals;
 }
 
-function isStopped({points, heard}, now) {
-  return now - heard > Math.max(STOPPED_TIME, STOPPED_INTERVALS * latestInterval(points));
+function isStopped({arrivals, heard}, now) {
+  return now - heard > Math.max(STOPPED_TIME, STOPPED_INTERVALS * usualInterval(intervalsOf(arrivals)));
 }
 
 function isNear(time, now) {
@@ -285,7 +315,8 @@ function newestX({points}) {
   return points.xs[points.end - 1];
 }
 
-// How far a line's clock was ahead of ours when it sent its last point. (Below zero: behind.)
+// How far a line's clock was ahead of ours when its last point arrived. (Below zero: behind.) Only here the two clocks
+// meet, to find that one of them is wrong.
 function clockError(line) {
   return newestX(line) - line.heard;
 }
@@ -306,8 +337,7 @@ function spanOfLast({xs, start, end}, count) {
 }
 
 // The span ends at the newest point. Its length is chosen, or else it holds the last points of the slowest line.
-function liveSpan(shown, now, length, count) {
-  const leading = leadingLines(shown, now);
+function liveSpan(leading, now, length, count) {
   if (!leading.length) return {left: now - STOPPED_TIME, right: now};  // nothing to be seen: any span will do
   const spans = leading.map(({points}) => spanOfLast(points, count));
   const right = most(spans.map(span => span.right));
@@ -317,7 +347,8 @@ function liveSpan(shown, now, length, count) {
 }
 
 // The points of a span as [x, y]. Where there are more than pixels could show: the lowest and the highest of each
-// column of pixels, so that no spike is lost. Columns are fixed in time, so that a moving picture does not flicker.
+// column of pixels, so that no spike is lost, and beside an empty column the one from which the line goes on. Columns
+// are fixed in time, so that a moving picture does not flicker.
 function pairsThrough(points, span, columns) {
   const {from, to} = points.placesThrough(span);
   const pair = place => [points.xs[place], points.ys[place]];
@@ -327,27 +358,41 @@ function pairsThrough(points, span, columns) {
   const count = columns + 3;  // a span may begin within a column: one more; and one on either side for its neighbours
   const lowest = new Int32Array(count).fill(-1);  // the place of each column's lowest point
   const highest = new Int32Array(count).fill(-1);
+  const oldest = new Int32Array(count).fill(-1);
+  const newest = new Int32Array(count).fill(-1);
   const hasNoValue = place => place < 0 || Number.isNaN(points.ys[place]);
   for (let place = from; place < to; place += 1) {
     const column = clamp(Math.floor(points.xs[place] / width) - first, 0, count - 1);
     const y = points.ys[place];
+    if (oldest[column] < 0) oldest[column] = place;
+    newest[column] = place;
     if (hasNoValue(lowest[column]) || y < points.ys[lowest[column]]) lowest[column] = place;
     if (hasNoValue(highest[column]) || y > points.ys[highest[column]]) highest[column] = place;
   }
   const pairs = [];
   for (let column = 0; column < count; column += 1) {
-    if (lowest[column] < 0) continue;
-    pairs.push(pair(Math.min(lowest[column], highest[column])));
-    if (lowest[column] !== highest[column]) pairs.push(pair(Math.max(lowest[column], highest[column])));
+    if (oldest[column] < 0) continue;
+    const places = [lowest[column], highest[column]];
+    if (!(oldest[column - 1] >= 0)) places.push(oldest[column]);
+    if (!(oldest[column + 1] >= 0)) places.push(newest[column]);
+    places.sort((one, two) => one - two);
+    places.forEach((place, number) => {
+      if (place !== places[number - 1]) pairs.push(pair(place));
+    });
   }
   return pairs;
 }
 
+// The corners of steps: each value holds until the next one, and the last one until then.
+function stepsOf(pairs, until) {
+  const corners = pairs.flatMap(([x, y], number) => (number ? [[x, pairs[number - 1][1]], [x, y]] : [[x, y]]));
+  const isHeld = pairs.length > 0 && pairs.at(-1)[0] < until;
+  return isHeld ? [...corners, [until, pairs.at(-1)[1]]] : corners;
+}
+
 // The interval from which on points are not joined. A gap that is too narrow to see is none.
-function silenceOf(pairs, pixelTime) {
-  const intervals = pairs.slice(1).map(([x], number) => x - pairs[number][0]);
-  if (intervals.length < FEWEST_INTERVALS) return Infinity;
-  return Math.max(SILENCE_INTERVALS * usualInterval(intervals), SILENCE_PIXELS * pixelTime);
+function silenceOf(points, span, pixelTime) {
+  return UNUSUAL_TIMES * Math.max(usualInterval(intervalsAround(points, span)), pixelTime);
 }
 
 // A null breaks the line, for Flot: between points that are far apart, and where there is no value.
@@ -388,6 +433,14 @@ function readingAt({drawn, silence}, time, reach) {
   const isThere = beyond >= drawn.start && beyond < drawn.end && !Number.isNaN(drawn.ys[beyond]);
   const isJoined = isThere && Math.abs(drawn.xs[beyond] - x) <= silence;
   return isJoined || Math.abs(x - time) <= reach ? drawn.ys[nearest] : NaN;
+}
+
+// The same in steps: the y of the last point up to that time, if it still holds then.
+function stepAt({drawn, holds}, time, reach) {
+  const place = drawn.firstPlace(x => x > time) - 1;
+  if (place < drawn.start) return NaN;
+  const isHeld = holds || place < drawn.end - 1;
+  return isHeld || time - drawn.xs[place] <= reach ? drawn.ys[place] : NaN;
 }
 
 // ---- scale: the range of y ----
@@ -452,7 +505,8 @@ function valueTicks(scale, room) {
 // ---- words for numbers and times ----
 
 const PLAIN_FROM = 1e-4;  // where the greatest numbers are less than this,
-const PLAIN_BELOW = 1e9;  // or not less than this, all are written with an exponent
+const PLAIN_BELOW = 1e18;  // or not less than this, all are written with an exponent
+const LARGE_UNITS = [[1e15, " P"], [1e12, " T"], [1e9, " G"]];
 const MOST_DIGITS = 15;  // that a number has
 const ROUNDED_UP_FROM = 0.9995;  // of a unit: with three digits that is one
 const UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]];
@@ -461,14 +515,15 @@ const UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "
 // which `size` is the greatest, are written in the same way.
 function numberText(number, difference, size) {
   const isPlain = size === 0 || size >= PLAIN_FROM && size < PLAIN_BELOW;
-  if (!isPlain && Math.abs(number) < difference / 2) return "0";
+  const [unit, letter] = isPlain && LARGE_UNITS.find(([one]) => size >= one) || [1, ""];
+  if ((!isPlain || letter) && Math.abs(number) < difference / 2) return "0";
   const powerOfTen = one => Math.floor(Math.log10(one) + 1e-9);  // a computed 0.001 may be a little less
   if (!isPlain) {
     const digits = powerOfTen(Math.abs(number)) - powerOfTen(difference);
     return number.toExponential(clamp(digits, 0, MOST_DIGITS)).replace("+", "");
   }
-  const text = number.toFixed(clamp(-powerOfTen(difference), 0, MOST_DIGITS));
-  return Number(text) === 0 ? text.replace("-", "") : text;
+  const text = (number / unit).toFixed(clamp(-powerOfTen(difference / unit), 0, MOST_DIGITS));
+  return (Number(text) === 0 ? text.replace("-", "") : text) + letter;
 }
 
 const sizeOf = ({low, high}) => Math.max(Math.abs(low), Math.abs(high));
@@ -497,7 +552,6 @@ function localTime(time, format = "%H:%M:%S.%3s") {
 // What is odd about a line, in words.
 function noteOn(line, now, span) {
   const x = newestX(line);
-  if (isNear(1000 * x, now)) return "its x is in seconds, ZWS wants milliseconds: × 1000";
   if (line.stopped) {
     const wholeUnits = number => Math.floor(number) || 1;  // 0 where it has just been rounded up to a unit
     const ago = `${durationText(now - line.heard, wholeUnits)} ago`;
@@ -506,6 +560,7 @@ function noteOn(line, now, span) {
   const error = clockError(line);
   const isOutside = x < span.left || x > span.right;
   if (!isOutside || Math.abs(error) < CLOCK_TOLERANCE) return "";
+  if (Math.abs(x) < YEAR) return "counts from 0";
   return `${durationText(Math.abs(error), Math.round)} ${error < 0 ? "behind" : "ahead"}`;
 }
 
@@ -516,6 +571,7 @@ const datalen = clamp(Math.floor(Number(address.get("points"))) || 100, 2, 10000
 const fixedScale = readScale(address.get("y") || "");
 const chosenLength = () => Number(element("span").value) * SECOND;  // of the span; 0: the last points
 let apart = address.has("apart");
+let steps = address.has("steps");
 let paused = null;  // or {at, span}: the time, and all that was to be seen then, of which `span` may be a part
 let span = {left: Date.now() - STOPPED_TIME, right: Date.now()};  // which is shown
 
@@ -528,6 +584,7 @@ function writeAddress() {
   const write = (name, value, isThere) => (isThere ? address.set(name, value) : address.delete(name));
   write("span", element("span").value, chosenLength() > 0);
   write("apart", "", apart);
+  write("steps", "", steps);
   const text = address.toString().replaceAll("%2C", ",").replace(/=(?=&|$)/g, "");  // as one writes it: y=-1,1&apart
   history.replaceState(null, "", text ? `?${text}` : location.pathname);
 }
@@ -592,8 +649,10 @@ function draw() {
   const shown = shownLines();
   if (!paused) {
     for (const line of lines.values()) line.stopped = isStopped(line, now);
+    const leading = leadingLines(shown, now);
+    for (const line of shown) line.holds = !line.stopped && leading.includes(line);
+    if (!drag) span = liveSpan(leading, now, chosenLength(), datalen);
   }
-  if (!paused && !drag) span = liveSpan(shown, now, chosenLength(), datalen);
   const columns = Math.max(element("placeholder").clientWidth, 1);
   for (const line of shown) fitLine(line, columns, now);
   const groups = groupsOf(shown);
@@ -614,8 +673,9 @@ function groupsOf(shown) {
 
 // What of the line is in the span, and the scale that it would have to itself.
 function fitLine(line, columns, now) {
-  line.pairs = pairsThrough(line.drawn, span, columns);
-  line.silence = silenceOf(line.pairs, (span.right - span.left) / columns);
+  const pairs = pairsThrough(line.drawn, span, columns);
+  line.pairs = steps ? stepsOf(pairs, line.holds ? span.right : -Infinity) : pairs;
+  line.silence = steps ? Infinity : silenceOf(line.drawn, span, (span.right - span.left) / columns);
   line.extremes = extremesOf(line.pairs, line.silence, span);
   if (!line.extremes) return;
   line.scale = settledScale(line.scale, fittingScale(line.extremes), now);
@@ -655,7 +715,7 @@ function drawStrip(strip, group) {
   const {low, high} = strip.shownScale;
   Object.assign(plot.getYAxes()[0].options, {min: low, max: high, ticks: strip.ticks});
   const dotTime = DOT_ROOM * length / plot.width();  // in milliseconds
-  const isDotted = group.length <= MAX_DOTTED_LINES && group.every(line => isSparse(line.pairs, dotTime));
+  const isDotted = !steps && group.length <= MAX_DOTTED_LINES && group.every(line => isSparse(line.pairs, dotTime));
   plot.setData(group.flatMap(line => {
     const data = breakAt(line.silence, line.pairs);
     const fill = group.length <= MAX_DOTTED_LINES && FILL_OPACITY / group.length;
@@ -764,6 +824,7 @@ function newEntry(label) {
 // Each line's last value or, with a hair, its value there; and what is odd about the line.
 function showReadings() {
   placeHair();
+  element("limit").hidden = lines.size < MAX_LINES;
   const now = Date.now();
   for (const line of lines.values()) {
     const {whole, value, note, forget} = line.entry;
@@ -779,7 +840,8 @@ function readingText(line) {
   const reach = REACH * (span.right - span.left) / plotInSight().width();
   const {drawn} = line;
   if (!drawn.length) return "–";  // it came while paused
-  const y = hairAt === null ? drawn.ys[drawn.end - 1] : readingAt(line, timeAt(hairAt), reach);
+  const valueAt = steps ? stepAt : readingAt;
+  const y = hairAt === null ? drawn.ys[drawn.end - 1] : valueAt(line, timeAt(hairAt), reach);
   if (Number.isNaN(y)) return "–";
   const scale = line.scale || fittingScale({low: y, high: y});  // a line that was never in the span has none
   return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
@@ -957,11 +1019,24 @@ element("span").onchange = () => {
 
 element("apart").onclick = () => {
   apart = !apart;
-  element("apart").setAttribute("aria-pressed", apart);
+  showPressed();
   writeAddress();
   isLayoutOld = true;
   draw();
 };
+
+element("steps").onclick = () => {
+  steps = !steps;
+  showPressed();
+  writeAddress();
+  outdateScales();
+  draw();
+};
+
+function showPressed() {
+  element("apart").setAttribute("aria-pressed", apart);
+  element("steps").setAttribute("aria-pressed", steps);
+}
 
 element("save").onclick = () => {
   const link = document.createElement("a");
@@ -995,8 +1070,19 @@ function showChoices() {
     select.value = asked;  // or "", if there is no such option
     if (!select.value) select.add(new Option(durationText(asked * SECOND, threeDigits), asked, true, true));
   }
-  element("apart").setAttribute("aria-pressed", apart);
+  showPressed();
 }
+
+// ---- on paper: as wide as that, light, without buttons ----
+
+function putOnPaper(isOnPaper) {
+  document.documentElement.classList.toggle("paper", isOnPaper);
+  isLayoutOld = true;
+  draw();
+}
+
+addEventListener("beforeprint", () => putOnPaper(true));
+addEventListener("afterprint", () => putOnPaper(false));
 
 // ---- connection ----
 
@@ -1004,13 +1090,16 @@ const DEFAULT_WS_PORT = 9999;  // as in zws.py, which names any other one in the
 const FIRST_WAIT = SECOND / 2;  // before the page tries to connect again; then twice as long each time
 const LONGEST_WAIT = 4 * SECOND;
 
-let attempts = 0;  // to connect again, so far
+const FAILURES_IN_A_ROW = 2;  // after so many it seems to be no passing fault
+
+let attempts = 0;  // to connect, since it last was connected
 let retry = null;  // the timer of the next one
 
 function connect() {
+  if (retry) element("retry").textContent = "Trying again";
   clearTimeout(retry);
   retry = null;
-  if (attempts) element("retry").textContent = "Trying again";
+  attempts += 1;
   const scheme = location.protocol.replace("http", "ws");
   const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(address.get("ws")) || DEFAULT_WS_PORT}/`);
   ws.onopen = () => {
@@ -1023,10 +1112,10 @@ function connect() {
   ws.onclose = event => {
     const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
     const spread = wait * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
-    attempts += 1;
     openedAt = 0;
     retry = setTimeout(connect, spread);
-    showStatus(event.wasClean ? "Closed" : "Error", `Next try in ${(spread / SECOND).toFixed(1)} s`);
+    const hint = attempts >= FAILURES_IN_A_ROW ? " (the server's log may tell why)" : "";
+    showStatus(event.wasClean ? "Closed" : "Error", `Next try in ${(spread / SECOND).toFixed(1)} s${hint}`);
   };
 }
 

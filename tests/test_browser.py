@@ -279,7 +279,8 @@ def test_a_screen_reader_finds_its_way(zws, open_tab):
     assert "Connected" in page.get_by_role("status").inner_text()
     assert page.get_by_role("slider", name="Graph of the points by time").count() == 1
     assert page.get_by_role("group", name="Lines").get_by_role("button", name="Value", pressed=True).count() == 1
-    for role, name in (("combobox", "Span of time"), ("button", "Apart"), ("button", "Save"), ("button", "Pause")):
+    for role, name in (("combobox", "Span of time"), ("button", "Apart"), ("button", "Steps"), ("button", "Save"),
+                       ("button", "Pause")):
         page.keyboard.press("Tab")
         assert page.get_by_role(role, name=name, exact=True).evaluate("one => one === document.activeElement")
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
@@ -303,9 +304,11 @@ def test_a_server_that_was_killed_is_found_again_within_six_seconds(zws, publish
     assert page.inner_text("#rate") == ""
     said = wait_until(lambda: [text for text in page.evaluate("said") if text.startswith("Next try in ")][2:]
                       and page.evaluate("said"))
-    waits = [float(text.split()[3]) for text in said if text.startswith("Next try in ")]
+    tries = [text for text in said if text.startswith("Next try in ")]
+    waits = [float(text.split()[3]) for text in tries]
     for wait, least, most in zip(waits, (0.5, 1, 2), (0.7, 1.3, 2.5), strict=False):
         assert least <= wait <= most
+    assert ["log may tell why" in text for text in tries[:3]] == [False, False, True], "after the second that failed"
     assert status(page) == "Error"
     server = again(zws, server)
     wait_until(lambda: status(page) == "Connected", 6)
