@@ -151,11 +151,12 @@ function addPoint({x, y, label = DEFAULT_LABEL}, now) {
 
 // Whether a line lives is judged by when its points arrive, batch to batch, whatever their x.
 function noteArrival(line, time, mayBeHistory) {
-  const isFirstLive = line.isHistory && !mayBeHistory;
-  if (isFirstLive) line.arrivals = line.arrivals.slice(-1);  // from now on they are known: no more hints are needed
-  if (isFirstLive) line.isHistory = false;
-  const lastBatch = line.arrivals.length ? line.arrivals.at(-1) : -Infinity;
-  if (time - lastBatch >= BATCH_TIME) line.arrivals.push(time);
+  if (line.isHistory && !mayBeHistory) {
+    line.isHistory = false;
+    line.arrivals = line.arrivals.slice(-1);  // from now on they are known: the hints of the history go
+  }
+  const isNewBatch = !line.arrivals.length || time - line.arrivals.at(-1) >= BATCH_TIME;
+  if (isNewBatch) line.arrivals.push(time);
   if (line.arrivals.length > LATEST_INTERVALS + 1) line.arrivals.shift();
   line.heard = Math.max(line.heard, time);
 }
@@ -674,7 +675,8 @@ function groupsOf(shown) {
 // What of the line is in the span, and the scale that it would have to itself.
 function fitLine(line, columns, now) {
   const pairs = pairsThrough(line.drawn, span, columns);
-  line.pairs = steps ? stepsOf(pairs, line.holds ? span.right : -Infinity) : pairs;
+  const until = line.holds ? span.right : -Infinity;
+  line.pairs = steps ? stepsOf(pairs, until) : pairs;
   line.silence = steps ? Infinity : silenceOf(line.drawn, span, (span.right - span.left) / columns);
   line.extremes = extremesOf(line.pairs, line.silence, span);
   if (!line.extremes) return;
