@@ -268,18 +268,22 @@ function freeColor(label) {
 const LATEST_INTERVALS = 20;  // which say what is usual now
 const UNUSUAL_TIMES = 5;  // an interval is unusual if it is so many times longer, or shorter, than the usual one
 const STEADY_INTERVALS = 20;  // a rhythm is steady if of so many intervals at most one is unusual
-const STOPPED_INTERVALS = 10;  // a line that is silent for so many of its usual intervals has stopped,
+const STOPPED_INTERVALS = 10;  // a line that is silent for so many of its expected intervals has stopped,
 const STOPPED_TIME = 10 * SECOND;  // if it is silent for so long, too
 const RHYTHM_POINTS = 50;  // on either side of a span, which say what is usual where few are in it
 const MOST_INTERVALS = 1000;  // that are looked at
 const CLOCK_TOLERANCE = 10 * SECOND;  // clocks differ; from here on one of them is wrong
 const SHORTEST_SPAN = 1;  // in milliseconds
 
-// Three quarters of the intervals are no longer than the usual one, so a few silences do not count. Where more than a
-// few are unusual there is no rhythm, as of a state that is sent when it changes: then the longest one is usual, too.
+// Three quarters of the intervals are no longer than this one: so neither a few silences count, nor pairs of points.
 function usualInterval(intervals) {
-  if (!intervals.length) return 0;
-  const usual = Float64Array.from(intervals).sort()[Math.floor((intervals.length - 1) * 3 / 4)];
+  return Float64Array.from(intervals).sort()[Math.floor((intervals.length - 1) * 3 / 4)] || 0;
+}
+
+// Where more than a few intervals are unusual there is no rhythm, as of a state that is sent when it changes: then even
+// the longest one has to be expected.
+function expectedInterval(intervals) {
+  const usual = usualInterval(intervals);
   const isUnusual = interval => interval > UNUSUAL_TIMES * usual || interval < usual / UNUSUAL_TIMES;
   const isSteady = STEADY_INTERVALS * intervals.filter(isUnusual).length <= intervals.length;
   return isSteady ? usual : most(intervals);
@@ -305,7 +309,7 @@ function intervalsAround(points, span) {
 }
 
 function isStopped({arrivals, heard}, now) {
-  return now - heard > Math.max(STOPPED_TIME, STOPPED_INTERVALS * usualInterval(intervalsOf(arrivals)));
+  return now - heard > Math.max(STOPPED_TIME, STOPPED_INTERVALS * expectedInterval(intervalsOf(arrivals)));
 }
 
 function isNear(time, now) {
@@ -393,7 +397,7 @@ function stepsOf(pairs, until) {
 
 // The interval from which on points are not joined. A gap that is too narrow to see is none.
 function silenceOf(points, span, pixelTime) {
-  return UNUSUAL_TIMES * Math.max(usualInterval(intervalsAround(points, span)), pixelTime);
+  return UNUSUAL_TIMES * Math.max(expectedInterval(intervalsAround(points, span)), pixelTime);
 }
 
 // A null breaks the line, for Flot: between points that are far apart, and where there is no value.

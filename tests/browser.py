@@ -75,7 +75,7 @@ def values(page):
     return {label: entry["value"] for label, entry in entries(page).items()}
 
 
-def number(text):
+def number_of(text):
     """The number that a text of an axis or of the legend means."""
     digits, _, unit = text.partition(" ")
     return float(digits) * {"": 1, "G": 1e9, "T": 1e12, "P": 1e15}[unit]

@@ -21,7 +21,7 @@ from browser import (
     entries,
     legend,
     lines,
-    number,
+    number_of,
     pixel,
     place,
     toggle,
@@ -159,7 +159,7 @@ def fills_half(page, low, high):
     assert bottom <= low and high <= top and high - low >= 0.5 * (top - bottom), (low, high)
     assert len(texts) >= 2 and len(set(texts)) == len(texts), texts
     assert all(bottom <= y <= top or math.isclose(y, bottom) or math.isclose(y, top)
-               for y in map(number, texts)), texts
+               for y in map(number_of, texts)), texts
 
 
 def test_a_line_fills_at_least_half_of_the_height_whatever_its_size_and_offset(feed):
@@ -732,6 +732,13 @@ def test_a_new_run_of_a_device_without_a_clock_leads_no_line_back_and_is_not_57_
     assert axes(page)["x"] == [0, 1000] and lines(page)["device"] == [[0, 0], [1000, 1]]
     feed.line("right")
     assert {label: entry["note"] for label, entry in entries(page).items()} == {"device": "counts from 0", "right": ""}
+
+
+def test_a_state_without_a_rhythm_begins_a_new_run_too(feed):
+    feed = feed()
+    feed.send("door", *[[1000 * x, i % 2] for i, x in enumerate((0, 1, 2, 3, 30, 31, 32, 33, 34, 90))])
+    feed.send("door", [0, 1], [3000, 0])
+    assert lines(feed.page)["door"] == [[0, 1], [3000, 0]]
 
 
 def test_a_clock_that_is_set_back_begins_a_new_run_and_points_that_are_seconds_late_do_not(feed):
@@ -1419,7 +1426,7 @@ def test_the_values_of_an_axis_are_true_and_written_alike(feed, low, high):
     feed = feed()
     feed.line("a", value=lambda i: low + (high - low) * i / 99)
     texts = axes(feed.page)["values"]
-    numbers = [number(text) for text in texts]
+    numbers = [number_of(text) for text in texts]
     steps = [two - one for one, two in pairwise(sorted(numbers))]
     assert len(numbers) >= 2 and steps == pytest.approx([steps[0]] * len(steps), rel=0.01), texts
     units = {re.sub(r"[-.\d]", "", re.sub(r"e-?\d+", "e", text)) for text in texts if text != "0"}
