@@ -25,6 +25,7 @@ from browser import (
     xs,
 )
 from conftest import wait_until
+from test_nodes import Link
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "__proto__", "constructor", "toString",
            "a&b &amp;", "%H<br>x", "שלום, עולם", "\u202egnp.exe", "🌊 wave", "W" * 64, "line\nbreak", "'\"`${x}"]
@@ -314,6 +315,21 @@ def test_a_server_that_was_killed_is_found_again_within_six_seconds(zws, publish
     wait_until(lambda: status(page) == "Connected", 6)
     assert page.inner_text("#retry") == ""
     moves(page)
+
+
+def test_a_page_that_is_refused_names_the_place_that_tells_why_and_is_let_in_as_that_says(zws, open_tab, request):
+    server = zws("--source", "none")
+    tunnel = Link(f"tcp://127.0.0.1:{server.http_port}")
+    request.addfinalizer(tunnel.cut)
+    page = open_tab(f"http://localhost:{tunnel.address[1]}/graph.html?ws={server.ws_port}", may_fail=True)
+    said = wait_until(lambda: "log may tell why" in page.inner_text("#retry") and page.inner_text("#retry"))
+    assert re.fullmatch(r"Next try in \d\.\d s \(the server's log may tell why\)", said) and status(page) == "Error"
+    server.stop()
+    advice = re.search(r"--allow-host localhost:\d+", server.stderr)
+    assert advice, server.stderr
+    again(zws, server, "--source", "none", *advice[0].split())
+    wait_until(lambda: status(page) == "Connected")
+    assert page.inner_text("#retry") == ""
 
 
 def test_a_server_that_ends_properly_leaves_the_tab_closed_not_in_error(zws, open_tab):
