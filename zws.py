@@ -11,15 +11,16 @@ Run `python zws.py`, then open http://localhost:8000/graph.html in as many tabs 
 
 It began as an article of 2011, "Gevent, ZeroMQ, WebSockets and Flot FTW!". Its parts are here, in this order:
 
-    main             main: the same stanzas. What the article had no word for is one call each.
-    zmq_producer     zmq_producer: the same sine wave.
-    zmq_server       zmq_server: the relay. Points go on in batches, by way of `Queue`, which also keeps the last ones.
-    WebSocketApp     WebSocketApp: subscribes each client. The loop that sends is `Tab.flush`.
+    main             main: the same stanzas. What the article did not have is called here, and defined below.
+    zmq_producer     zmq_producer: the same formula, with x in milliseconds.
+    zmq_server       zmq_server: the relay. Its `sock_outgoing` is `Queue`, whose history keeps the last points.
+    WebSocketApp     WebSocketApp: subscribes each client to the queue. Instead of its loop `msg = sock.recv();
+                     ws.send(msg)`, `Queue.publish` has each `Tab` send the next message.
     StaticURLParser  StaticFiles: the same parser, behind a list of what it may serve.
     graph.js         graph.js, beside this file.
 
-That is the demo. Behind it stands what feeds and guards it: points, lines, the history, nodes, doors, connections and
-the command line.
+That is the demo. Behind it stands what feeds and guards it: the log, points, lines, standard input, the history, nodes,
+doors, connections and the command line.
 """
 from __future__ import annotations
 
@@ -139,6 +140,7 @@ SINE_INTERVAL_SECONDS = 0.1
 def zmq_producer(context: zmq.Context, endpoint: str) -> None:
     """Produces a nice time series sine wave, and sends it as any other publisher sends its points."""
     publisher = context.socket(zmq.PUB)
+    publisher.set(zmq.IPV6, has_only_ipv6(endpoint))
     publisher.connect(endpoint)
     due = time.monotonic()
     while True:
@@ -157,8 +159,8 @@ QUEUE = "inproc://queue"
 # A high-water mark is the number of messages that a ZeroMQ socket keeps for a slow reader; then it drops new ones.
 QUEUE_HIGH_WATER_MARK = 40                  # at the queue's PUB, and again at each tab's SUB
 REST_SECONDS = 0.01                         # between two batches: 100 a second are more than a screen shows
-MAX_BATCH_MESSAGES = 500                    # that are taken at a time; all else waits for some milliseconds
-MAX_BATCH_BYTES = 64 * 1024                 # of these messages
+MAX_BATCH_MESSAGES = 500                    # taken at a time; the other greenlets wait meanwhile, some milliseconds
+MAX_BATCH_BYTES = 64 * 1024                 # of these messages; the last one may go over it
 MAX_FRAME_BYTES = 32 * 1024                 # of what goes to a tab
 MAX_PARTS = 8                               # of a message; the last is the point, the others may be topics
 MAX_PART_BYTES = 1024 * 1024                # far above MAX_PAYLOAD_BYTES: libzmq disconnects whoever sends more
@@ -197,9 +199,9 @@ class Queue:
     """The way from the relay to the tabs: a PUB, to which the SUB of each tab is connected; and the last points, for
     tabs that join.
 
-    Why a queue, a PUB and a SUB for each tab, within one thread? For its high-water mark: a slow tab's SUB holds some
-    messages and drops the rest. No tab waits on its SUB: a message that is sent to the PUB is in every SUB at once, so
-    `publish` just calls each tab, which takes it and sends it on.
+    Why a queue, a PUB and a SUB for each tab, within one thread? Because a SUB has a high-water mark: that of a slow
+    tab holds some messages and drops the rest. No tab waits on its SUB: a message that is sent to the PUB is at once in
+    each SUB that has room, so `publish` just calls each tab, which takes it and sends it on.
     """
 
     def __init__(self, context: zmq.Context, points_per_label: int, nodes: Nodes) -> None:
@@ -210,7 +212,8 @@ class Queue:
         self.publisher = context.socket(zmq.PUB)
         self.publisher.set(zmq.SNDHWM, QUEUE_HIGH_WATER_MARK)
         self.publisher.bind(QUEUE)
-        # `publish` calls see_subscribers. While no points come, the hub does, so that SUBs of tabs that left are freed.
+        # While no points come, nobody calls `publish`. Then the hub calls see_subscribers, so that the SUBs of tabs
+        # that left are freed.
         self.watcher = gevent.get_hub().loop.io(self.publisher.get(zmq.FD), READABLE)
         self.watcher.start(self.see_subscribers)
 
@@ -310,8 +313,7 @@ def wait_for_message(receiver: zmq.Socket) -> None:
 
 
 def point_frames(payloads: list[bytes]) -> list[Frame]:
-    """Points, each encoded as JSON, as few WebSocket frames. A point alone is the article's message; more are a list.
-    """
+    """Points, each encoded as JSON, in few WebSocket frames: one alone is the article's message, more are a list."""
     longest = max(map(len, payloads), default=0)
     points_per_frame = MAX_FRAME_BYTES // (longest + len(","))
     frames = []
@@ -356,7 +358,7 @@ class WebSocketApp:
     def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
         """Subscribes to the queue, and serves the websocket until the connection ends."""
         websocket = environ.get("wsgi.websocket")
-        if not websocket:                   # stays_plain_http has said so
+        if not websocket:                   # it was not upgraded: see stays_plain_http
             return self.refuse(environ, start_response)
         tab = Tab(websocket)
         try:
@@ -368,12 +370,12 @@ class WebSocketApp:
         with sock:
             sock.set(zmq.RCVHWM, QUEUE_HIGH_WATER_MARK)
             sock.subscribe(b"")
-            sock.connect(QUEUE)
             self.serve(tab, sock)
         return []
 
     def serve(self, tab: Tab, sock: zmq.Socket) -> None:
         """From `connect` to `join`, nothing may switch to another greenlet: points could be missing, or come twice."""
+        sock.connect(QUEUE)
         tab.receive = sock.recv
         self.queue.join(tab)
         try:
@@ -407,8 +409,8 @@ class WebSocketApp:
     def refuse(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
         """Says why a request was not upgraded.
 
-        426 must say to what protocol to upgrade (RFC 9110 §15.5.22), and 400 which version is spoken (RFC 6455 §4.4);
-        the others may. To this Connection `answer` adds `close`: the two headers make one list.
+        426 must say to what protocol to upgrade (RFC 9110 §15.5.22), and 400 which version is spoken (RFC 6455 §4.4).
+        Every refusal says both. `answer` adds `Connection: close`; two Connection headers count as one list.
         """
         refusal = self.refusal(environ) or NO_PAGE
         if refusal is WRONG_ORIGIN:
@@ -445,15 +447,15 @@ class Tab:
         # Each frame needs these two, so they are looked up only once. gevent's own `send` would wait where the socket
         # is full; that of the socket beneath it raises BlockingIOError.
         self.send = self.socket._sock.send
-        self.receive: Callable[[int], Frame] | None = None      # `recv` of the tab's SUB
+        self.receive: Callable[[int], Frame] | None = None      # `recv` of the tab's SUB; None where there is none
 
     # Sending
 
     def flush(self) -> None:
         """Sends the next frame, or what is left of the last one.
 
-        `Queue.publish` calls it once for each frame that it sends. Where that is not enough, since the tab is full or
-        has frames of its own, the hub calls it whenever the socket has room, until no frame is left.
+        `Queue.publish` calls it once for each frame that it sends. If the tab is full, or has frames of its own, the
+        hub calls it, too, whenever the socket has room, until no frame is left.
         """
         try:
             if not self.unsent:
@@ -503,7 +505,7 @@ class Tab:
                 pass
 
     def wait_until_sent(self) -> None:
-        """Waits until all frames of its own are sent."""
+        """Waits until nothing is half sent, and no frame of its own is left."""
         while self.unsent or self.own_frames:
             wait_write(self.socket.fileno())
 
@@ -519,7 +521,7 @@ class Tab:
             self.socket._sock.shutdown(socket.SHUT_RDWR)
 
     def stop(self) -> None:
-        """Leaves nothing behind."""
+        """Frees the watcher, and keeps the library from sending a close frame of its own."""
         self.is_closing = True
         self.watcher.close()
         self.websocket.closed = True        # or the library would send a close frame of its own
@@ -593,7 +595,8 @@ COMMON_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no
 PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src ws: wss:; "
                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 # The view, as graph.js keeps it in the page's address. A redirect keeps these parameters only.
-VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|apart(=1?)?", re.IGNORECASE)
+VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|(apart|steps)(=1?)?",
+                            re.IGNORECASE)
 
 
 class StaticFiles:
@@ -806,6 +809,20 @@ def points_of_object(fields: dict[str, Any]) -> list[Point]:
     return [Point(x, checked_y(fields["y"]), checked_label(fields.get("label", DEFAULT_LABEL)))]
 
 
+def points_of_objects(objects: list[dict[str, Any]]) -> list[Point]:
+    """The points in several objects. One without a point is passed over; ValueError, if none has any."""
+    points = []
+    reason = "no number in it"
+    for fields in objects:
+        try:
+            points += points_of_object(fields)
+        except ValueError as error:
+            reason = str(error)
+    if not points:
+        raise ValueError(reason)
+    return points
+
+
 def time_of_object(fields: dict[str, Any]) -> float:
     """The first time in an object; if there is none, it is now."""
     for key in TIME_KEYS:
@@ -990,7 +1007,7 @@ class LineReader:
         text = text_of(line)
         objects = objects_of_json(text)
         if objects is not None:
-            return [point for fields in objects for point in points_of_object(fields)]
+            return points_of_objects(objects)
         if not text:
             raise ValueError("empty line")
         if len(text) > MAX_LINE_CHARACTERS:
@@ -1230,6 +1247,8 @@ def split_columns(text: str, delimiter: str | None) -> list[str]:
     """The columns of a line."""
     if delimiter is None:
         return text.split()
+    if delimiter == ";":
+        text = DECIMAL_COMMA.sub(".", text)
     if '"' in text:
         return [column.strip() for column in next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))]
     return [column.strip() for column in text.split(delimiter)]
@@ -1355,6 +1374,7 @@ def new_line_publisher(context: zmq.Context) -> zmq.green.Socket:
 def stdin_producer(context: zmq.Context, endpoint: str) -> None:
     """Publishes the points in the lines of standard input, as long as there are any."""
     publisher = new_line_publisher(context)
+    publisher.set(zmq.IPV6, has_only_ipv6(endpoint))
     publisher.connect(endpoint)
     count = publish_lines(publisher)
     log.info("standard input ended after %d lines; still serving", count)
@@ -1390,7 +1410,11 @@ def read_lines() -> Iterator[bytes]:
     os.set_blocking(STDIN, True)            # it may be shared with a program that has set it otherwise
     read_in_thread = gevent.get_hub().threadpool.apply
     rest = b""
+    ended_in_return = False
     while chunk := read_in_thread(os.read, (STDIN, STDIN_CHUNK_BYTES)):
+        if ended_in_return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]               # the second half of a "\r\n" that the reading has cut in two
+        ended_in_return = chunk.endswith(b"\r")
         parts = LINE_END.split(chunk)
         parts[0] = rest + parts[0]
         *lines, rest = parts

@@ -71,6 +71,12 @@ def test_a_signal_ends_it_within_two_seconds_and_tells_the_tabs(zws, number):
     assert server.stderr == ""
 
 
+def test_by_ipv6_alone_the_sine_wave_arrives(zws):
+    server = zws("--zmq", "tcp://[::1]:*")
+    with server.connect() as tab:
+        assert len(take(tab, 1)) >= 8
+
+
 def test_who_comes_while_it_ends_is_refused(zws):
     server = zws()
     with server.raw() as hung:          # it does not answer the close, so that the end takes a while

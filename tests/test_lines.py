@@ -108,6 +108,17 @@ def test_a_header_that_names_nothing_is_said_in_the_end(piped):
         assert "no number in it (1, the first: 'all done')" in wait_until(lambda: server.stderr)
 
 
+def test_lines_that_end_in_crlf_are_counted_once_wherever_the_reading_cuts_them(piped):
+    server, feed = piped
+    with server.connect() as tab:
+        for number in range(50):
+            feed(b"%d\r" % number)
+            assert values(tab, 1) == [number]
+            feed(b"\n")
+        server.process.stdin.close()
+        wait_until(lambda: "ended after 50 lines" in server.stderr)
+
+
 def test_a_bare_carriage_return_ends_a_line_at_once(piped):
     server, feed = piped
     with server.connect() as tab:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 import pytest
+import zmq
 from conftest import program, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -312,6 +313,14 @@ def test_a_flood_of_random_labels_harms_neither_memory_nor_the_labels_in_use(zws
         while (point := strict_json(tab.recv(10)))["y"] != -2:
             seen[point["label"]] += 1
     assert len(seen) == 64 and all(seen[label] >= 99 for label in used)
+
+
+def test_what_is_no_publisher_is_said_in_the_log(zws, publish):
+    server = zws("--source", "none")
+    with zmq.Context() as context, context.socket(zmq.PUSH) as pusher:
+        pusher.linger = 0
+        pusher.connect(server.zmq)
+        wait_until(lambda: ": not a ZeroMQ PUB socket (1)" in server.stderr)
 
 
 # Time
