@@ -70,8 +70,8 @@ log = logging.getLogger("zws")
 
 
 def main() -> None:
-    """Sets up the ZeroMQ context and greenlets for all the servers, then launches the web browser and runs the data
-    producer.
+    """Sets up the ZeroMQ context and greenlets for all the servers, launches the web browser, starts the data producer,
+    and waits for the end.
     """
     options = parse_arguments(sys.argv[1:])
     start_log(options.verbose)
@@ -158,7 +158,8 @@ def zmq_producer(context: zmq.Context, endpoint: str) -> None:
 QUEUE = "inproc://queue"
 # A high-water mark is the number of messages that a ZeroMQ socket keeps for a slow reader; then it drops new ones.
 QUEUE_HIGH_WATER_MARK = 40                  # at the queue's PUB, and again at each tab's SUB
-REST_SECONDS = 0.01                         # between two batches: 100 a second are more than a screen shows
+SHORTEST_SLEEP_SECONDS = 1e-6               # gives the hub time to look for I/O, which sleep(0) rarely does
+REST_SECONDS = 0.008                        # from one batch to the next: 125 a second are more than a screen shows
 MAX_BATCH_MESSAGES = 500                    # taken at a time; the other greenlets wait meanwhile, some milliseconds
 MAX_BATCH_BYTES = 64 * 1024                 # of these messages; the last one may go over it
 MAX_FRAME_BYTES = 32 * 1024                 # of what goes to a tab
@@ -175,13 +176,13 @@ def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Po
     """Funnels points coming from an external tcp socket to the inproc socket.
 
     A point that comes alone goes at once. While points keep coming, the relay rests between two batches, so that they
-    go in few messages: a browser takes some 5,000 messages a second, but many more points.
+    go to the tabs in few frames: a browser takes some 5,000 frames a second, but many more points.
     """
     dropped = ThrottledLog("dropped", "message")
     while True:
         wait_for_message(sock_incoming)
         rest_ends = time.monotonic() + REST_SECONDS
-        messages = receive_messages(sock_incoming)
+        messages, is_full = receive_batch(sock_incoming)
         points = []
         for message in messages:
             try:
@@ -189,10 +190,8 @@ def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Po
             except ValueError as error:
                 dropped.add(str(error), excerpt(message[-1]))
         queue.publish(points)
-        if len(messages) == MAX_BATCH_MESSAGES:     # more are waiting: no rest
-            let_others_run()
-        else:
-            gevent.sleep(max(rest_ends - time.monotonic(), SHORTEST_SLEEP_SECONDS))
+        rest_seconds = 0 if is_full else rest_ends - time.monotonic()
+        gevent.sleep(max(rest_seconds, SHORTEST_SLEEP_SECONDS))
 
 
 class Queue:
@@ -267,15 +266,17 @@ class Queue:
                 gevent.sleep(0.02)
 
 
-def receive_messages(sub: zmq.Socket) -> list[Message]:
-    """The messages that wait, as many as a batch may have."""
+def receive_batch(sub: zmq.Socket) -> tuple[list[Message], bool]:
+    """The messages that wait, as many as a batch may have; and whether it is full, so that more may wait."""
     messages: list[Message] = []
     batch_bytes = 0
-    while batch_bytes < MAX_BATCH_BYTES and len(messages) < MAX_BATCH_MESSAGES and has_message(sub):
+    while has_message(sub):
         message = receive_message(sub)
-        batch_bytes += sum(map(len, message))
         messages.append(message)
-    return messages
+        batch_bytes += sum(map(len, message))
+        if len(messages) == MAX_BATCH_MESSAGES or batch_bytes >= MAX_BATCH_BYTES:
+            return messages, True
+    return messages, False
 
 
 def receive_message(sub: zmq.Socket) -> Message:
@@ -667,7 +668,6 @@ def answer(environ: Environ, start_response: StartResponse, status: str, text: s
 
 # ---- Waiting, and the log -------------------------------------------------------------------------------------------
 
-SHORTEST_SLEEP_SECONDS = 1e-6               # gives the hub time to look for I/O, which sleep(0) rarely does
 REPORT_INTERVAL_SECONDS = 10
 EXCERPT_BYTES = 40
 MAX_REASONS = 10                            # in one report

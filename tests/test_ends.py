@@ -166,3 +166,30 @@ def test_beyond_loopback_the_banner_shows_the_address_that_other_devices_use(zws
     assert len(server.out) == 3 + bool(address)
     assert server.url == f"http://localhost:{server.http_port}/graph.html"
     assert "Ctrl-C" in server.out[-1]
+
+
+# 7. A watch that ends
+
+WATCH = """
+import sys; sys.path.insert(0, sys.argv[1])
+import gevent, zmq, zws
+context = zmq.Context()
+server, client = context.socket(zmq.XPUB), zmq.green.Context.shadow(context).socket(zmq.SUB)
+port = server.bind_to_random_port("tcp://127.0.0.1")
+client.subscribe(b"")
+watch = zws.connect_and_watch(client, "server", f"tcp://127.0.0.1:{port}")
+server.recv()
+gevent.sleep(0.2)
+watch.kill()
+server.close(0)                 # libzmq has an event for the monitor that nobody reads
+gevent.sleep(0.2)
+server = context.socket(zmq.XPUB)
+server.bind(f"tcp://127.0.0.1:{port}")
+assert server.poll(5000), "libzmq's only I/O thread hangs"
+"""
+
+
+def test_after_a_watch_has_ended_connections_come_and_go_as_before():
+    result = subprocess.run([sys.executable, "-c", WATCH + "import os; os._exit(0)", str(ROOT)], capture_output=True,
+                            text=True, timeout=20)
+    assert result.returncode == 0, result.stderr
