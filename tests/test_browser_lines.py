@@ -1207,8 +1207,7 @@ def test_many_strips_scroll_and_none_is_less_than_60_pixels_high(feed):
     def heights():      # in one look: between two, a new layout may put other strips in the place of these
         return page.evaluate("""[...document.querySelectorAll(".strip:not(.time)")]
             .map(strip => strip.getBoundingClientRect().height)""")
-    wait_until(lambda: len(heights()) == 64)
-    assert min(heights()) >= 60
+    wait_until(lambda: len(found := heights()) == 64 and min(found) >= 60)
     assert page.evaluate("document.documentElement.scrollHeight") == 600
     assert "line 0" in lines(page) and "line 63" not in lines(page), "those out of sight cost nothing"
     page.locator("#placeholder").hover()
