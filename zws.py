@@ -156,8 +156,8 @@ def zmq_producer(context: zmq.Context, endpoint: str) -> None:
 # ---- The relay: from the tcp socket to the inproc socket ------------------------------------------------------------
 
 QUEUE = "inproc://queue"
-# A high-water mark is the number of messages that a ZeroMQ socket keeps for a slow reader; then it drops new ones.
-QUEUE_HIGH_WATER_MARK = 40                  # at the queue's PUB, and again at each tab's SUB
+# A high-water mark is the number of messages that are kept for a slow SUB; then the PUB drops new ones for this SUB.
+QUEUE_HIGH_WATER_MARK = 40                  # at the queue's PUB and at each tab's SUB: they add up, to 80
 SHORTEST_SLEEP_SECONDS = 1e-6               # gives the hub time to look for I/O, which sleep(0) rarely does
 REST_SECONDS = 0.008                        # from one batch to the next: 125 a second are more than a screen shows
 MAX_BATCH_MESSAGES = 500                    # taken at a time; the other greenlets wait meanwhile, some milliseconds
@@ -175,8 +175,8 @@ Frame = bytes                               # one whole WebSocket frame, ready t
 def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Point]], queue: Queue) -> None:
     """Funnels points coming from an external tcp socket to the inproc socket.
 
-    A point that comes alone goes at once. While points keep coming, the relay rests between two batches, so that they
-    go to the tabs in few frames: a browser takes some 5,000 frames a second, but many more points.
+    A point that comes after a pause goes at once. Then the relay rests, unless its batch was full, so that points which
+    keep coming go to the tabs in few frames: a browser takes some 5,000 frames a second, but many more points.
     """
     dropped = ThrottledLog("dropped", "message")
     while True:
@@ -198,9 +198,9 @@ class Queue:
     """The way from the relay to the tabs: a PUB, to which the SUB of each tab is connected; and the last points, for
     tabs that join.
 
-    Why a queue, a PUB and a SUB for each tab, within one thread? Because a SUB has a high-water mark: that of a slow
-    tab holds some messages and drops the rest. No tab waits on its SUB: a message that is sent to the PUB is at once in
-    each SUB that has room, so `publish` just calls each tab, which takes it and sends it on.
+    Why a queue, a PUB and a SUB for each tab, within one thread? Because of the high-water mark: for a slow tab some
+    messages are kept, and the rest is dropped for this tab alone. No tab waits on its SUB: a message that is sent to
+    the PUB is at once in each SUB that has room, so `publish` just calls each tab, which takes it and sends it on.
     """
 
     def __init__(self, context: zmq.Context, points_per_label: int, nodes: Nodes) -> None:
@@ -217,7 +217,7 @@ class Queue:
         self.watcher.start(self.see_subscribers)
 
     def publish(self, points: list[Point]) -> None:
-        """Sends the points to all tabs, keeps them for those that join, and passes them on to the nodes below.
+        """Keeps the points for tabs that join, passes them on to other nodes (see Nodes), and sends them to all tabs.
 
         Nothing in here may switch to another greenlet. A tab that joined when the points are in the history, but not
         yet on the queue, would get them twice; and no tab may join or leave while the tabs are called.
@@ -247,7 +247,7 @@ class Queue:
         self.publisher.get(zmq.EVENTS)
 
     def join(self, tab: Tab) -> None:
-        """From now on the tab gets all points: first those of the history, then live ones."""
+        """From now on the tab gets points, as many as it can take: first those of the history, then live ones."""
         self.tabs[tab] = None
         tab.send_later(self.history.all_frames())
         log.debug("tab %s joined: %d", tab.address, len(self.tabs))
@@ -375,12 +375,15 @@ class WebSocketApp:
         return []
 
     def serve(self, tab: Tab, sock: zmq.Socket) -> None:
-        """From `connect` to `join`, nothing may switch to another greenlet: points could be missing, or come twice."""
+        """Has the tab join the queue, and reads from its client until the connection ends.
+
+        From `connect` to `join`, nothing may switch to another greenlet, or points could come twice.
+        """
         sock.connect(QUEUE)
         tab.receive = sock.recv
         self.queue.join(tab)
         try:
-            tab.answer_frames()
+            tab.answer_frames()             # this greenlet only reads; `Queue.publish` and the hub send
         except Ending as ending:
             tab.end(ending)
         finally:
@@ -455,8 +458,8 @@ class Tab:
     def flush(self) -> None:
         """Sends the next frame, or what is left of the last one.
 
-        `Queue.publish` calls it once for each frame that it sends. If the tab is full, or has frames of its own, the
-        hub calls it, too, whenever the socket has room, until no frame is left.
+        `Queue.publish` calls it once for each frame that it sends, unless the tab is full. If the tab is full, or has
+        frames of its own, the hub calls it whenever the socket has room, until no frame is left.
         """
         try:
             if not self.unsent:
@@ -483,7 +486,7 @@ class Tab:
         return self.receive(NOBLOCK)
 
     def send_later(self, frame: Frame) -> None:
-        """Has the hub send this frame before any other of the queue."""
+        """Has the hub send this frame behind the tab's other own frames, and before any of the queue."""
         self.own_frames.append(frame)
         self.watcher.start(self.flush)
 
@@ -628,7 +631,8 @@ class StaticFiles:
     def needs_port(self, environ: Environ) -> bool:
         """Whether the page, opened with this query, would look for its WebSocket at another port than ours.
 
-        Where it came through a tunnel, with another port, the WebSocket's may be another one too: then the query knows.
+        If it was opened through a tunnel, under another port, its WebSocket may have another port, too: then that of
+        the query is trusted.
         """
         query = environ["QUERY_STRING"]
         port_parameters = [parameter for parameter in query.split("&") if parameter.startswith("ws=")]
