@@ -737,7 +737,6 @@ class ThrottledLog:
         if not self.is_scheduled:
             self.is_scheduled = True
             wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
-            # If publish_lines, at its end, has called `report` by then, there is nothing left to say.
             gevent.spawn_later(max(0, wait), self.report)
 
     def report(self) -> None:
@@ -785,11 +784,11 @@ class Point(NamedTuple):
     stamp: bytes | None = None              # of a point that another node passes on: see Nodes
 
 
-def encode_point(point: Point) -> bytes:
-    """The point as JSON, as it goes to the tabs. (What repr() says of a finite number is JSON.)"""
-    y = "null" if point.y is None else repr(point.y)
-    label = "" if point.label == DEFAULT_LABEL else f',"label":{encode_json(point.label)}'
-    return f'{{"x":{point.x!r},"y":{y}{label}}}'.encode()
+def encode_point(x: float, y: float | None, label: str) -> bytes:
+    """A point as JSON, as it goes to the tabs. (What repr() says of a finite number is JSON.)"""
+    y_text = "null" if y is None else repr(y)
+    label_text = "" if label == DEFAULT_LABEL else f',"label":{encode_json(label)}'
+    return f'{{"x":{x!r},"y":{y_text}{label_text}}}'.encode()
 
 
 def now_ms() -> float:
@@ -894,7 +893,7 @@ def is_number(value: Any) -> bool:
 
 def is_finite_number(value: Any) -> bool:
     """Whether a browser, too, takes the value for a finite number. (JSON's integers may have any number of digits.)"""
-    return (type(value) is float or type(value) is int) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER
+    return is_number(value) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER
 
 
 def milliseconds_of_date(text: str) -> float | None:
@@ -1403,7 +1402,7 @@ def publish_lines(publisher: zmq.green.Socket) -> int:
             publisher.recv()                # the subscription; libzmq keeps it when the server is away for a while
             has_subscriber = True
         for point in points:
-            publisher.send(encode_point(point))
+            publisher.send(encode_point(point.x, point.y, point.label))
     reader.forget_new_header()
     dropped.report()
     return number
@@ -1461,7 +1460,7 @@ class Label:
     """What is known of one label."""
 
     def __init__(self, max_points: int) -> None:
-        self.points: collections.deque[bytes] = collections.deque(maxlen=max_points)     # the last ones, as JSON
+        self.payloads: collections.deque[bytes] = collections.deque(maxlen=max_points)   # its last points, as JSON
         self.heard_at = time.monotonic()    # in seconds
         self.time_unit: str | None = None   # of its x; None: x counts something else
 
@@ -1480,9 +1479,7 @@ class History:
         Raises ValueError, with the reason, if a browser has no date for x, or if there is no room for the label.
         """
         label = self.labels.get(point.label)
-        unit = label.time_unit if label else None
-        if unit or not label:               # once a label's x counts something else than time, it goes on so
-            unit = time_unit_about_now(point.x) or unit
+        unit = time_unit_of(point.x, label)
         x = point.x * MILLISECONDS_IN[unit] if unit else point.x
         if abs(x) > LAST_DATE_MS:
             raise ValueError("x is no date that a browser knows")
@@ -1491,8 +1488,8 @@ class History:
         if unit != label.time_unit and unit != "milliseconds":
             log.info("label %r: x is in %s", point.label, unit)
         label.time_unit = unit
-        payload = encode_point(point._replace(x=x))
-        label.points.append(payload)
+        payload = encode_point(x, point.y, point.label)
+        label.payloads.append(payload)
         label.heard_at = time.monotonic()
         self.labels.move_to_end(point.label)
         self.all_frames_cache = None
@@ -1513,9 +1510,20 @@ class History:
         them.
         """
         if self.all_frames_cache is None:
-            points = [point for label in self.labels.values() for point in label.points]
-            self.all_frames_cache = b"".join(point_frames(points))
+            payloads = [payload for label in self.labels.values() for payload in label.payloads]
+            self.all_frames_cache = b"".join(point_frames(payloads))
         return self.all_frames_cache
+
+
+def time_unit_of(x: float, label: Label | None) -> str | None:
+    """The unit of a point's x; None if it counts something else than time, as a label's x then always does.
+
+    It is decided at the first point of the label, when there is none yet. If x is later about now in another unit, the
+    program that sends it has been mended.
+    """
+    if label and not label.time_unit:
+        return None
+    return time_unit_about_now(x) or (label.time_unit if label else None)
 
 
 def time_unit_about_now(x: float) -> str | None:
