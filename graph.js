@@ -700,7 +700,7 @@ function fitStrip(strip, group, now) {
   const room = strip.box.clientHeight / VALUE_LABEL_HEIGHT;
   strip.ticks = scale ? valueTicks(scale, room) : [];  // nothing is there, so no values are
   const named = apart && group.length === 1;
-  strip.name.textContent = named ? nameOf(group[0].label) : "";
+  strip.name.textContent = named ? group[0].label : "";
   strip.name.style.color = named ? group[0].color : "";
 }
 
@@ -802,14 +802,13 @@ const REACH = 6;  // pixels from the hair to a point that is read all the same
 
 let hairAt = null;  // how far to the right, from 0 to 1; null: there is no hair
 
-const nameOf = label => (label.trim() ? label : JSON.stringify(label));
 const timeAt = part => span.left + part * (span.right - span.left);
 
 function newEntry(label) {
   const whole = fromTemplate("entry");
   const [toggle, swatch, name, value, note, forget] =
     [".line", "i", "bdi", ".value", ".note", ".forget"].map(part => whole.querySelector(part));
-  name.textContent = nameOf(label);
+  name.textContent = label;
   toggle.title = label;
   forget.setAttribute("aria-label", `Forget ${label}`);
   toggle.onclick = () => {
@@ -907,7 +906,7 @@ element("placeholder").onkeydown = event => {
   event.preventDefault();
   moveHair(KEYS[event.key](hairAt === null ? 1 : hairAt));
   if (hairAt === null) return;
-  const readings = shownLines().map(line => `${nameOf(line.label)} ${readingText(line)}`);
+  const readings = shownLines().map(line => `${line.label} ${readingText(line)}`);
   describeHair(Math.round(100 * hairAt), `${localTime(timeAt(hairAt))}: ${readings.join(", ")}`);
 };
 

@@ -923,7 +923,7 @@ MAX_LINE_CHARACTERS = 4096                  # that are no JSON: 64 labels of 64;
 MAX_ALIKE_LABELS = 32                       # that differ in their digits only: "room 1", "room 2" and so on
 MAX_SHAPES = 1000                           # of labels for which this is watched
 MAX_NUMBER_IN_NAME = 999
-NUMBER = re.compile(r"0x[0-9a-f]{1,16}\b | [-+]? (\d+\.?\d*|\.\d+) (e[-+]?\d+)? | [-+]? (nan|inf|infinity)\b",
+NUMBER = re.compile(r"[-+]? (\d+\.?\d*|\.\d+) (e[-+]?\d+)? | [-+]? (nan|inf|infinity)\b",
                     re.ASCII | re.IGNORECASE | re.VERBOSE)
 UNITS = frozenset("""
     % °C °F ° C F K V mV kV A mA µA uA W mW kW MW Wh kWh Ah mAh Hz kHz MHz GHz d h min s ms us µs μs ns km m cm mm
@@ -1324,12 +1324,10 @@ def number_of(text: str) -> float | None:
     match = NUMBER.match(text)
     if not match:
         return None
-    number, unit = match[0], text[match.end():].strip()
+    unit = text[match.end():].strip()
     if unit and unit not in UNITS:
         return None
-    if number[:2] in ("0x", "0X"):
-        return float(int(number, 16))
-    return float(number)
+    return float(match[0])
 
 
 def is_time(text: str) -> bool:
@@ -2059,7 +2057,7 @@ def print_banner(host: str, page: str, page_port: int, endpoint: str) -> None:
     address = own_address() if host in ("0.0.0.0", "::") else None      # "::" takes IPv4 clients as well
     if address:
         print(f"Devices: http://{address}:{page_port}{PAGE}")
-    print(f"Publish: JSON points to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
+    print(f"Publish: JSON, or lines of text, to {endpoint} (ZeroMQ PUB)\nStop:    Ctrl-C", flush=True)
 
 
 def open_browsers(url: str) -> None:

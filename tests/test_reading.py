@@ -83,7 +83,7 @@ ONE_LINE: dict[str, dict] = {
     "load average: 1, 0.4, 0.3": {"load average/1": 1, "load average/2": 0.4, "load average/3": 0.3},
     " 12:00:01 up 3 days,  4:05,  2 users,  load average: 0.5, 0.4, 0.3":
         {"load average/1": 0.5, "load average/2": 0.4, "load average/3": 0.3},
-    "level=info msg=\"done in 3 s\" dur=0.5 n=3": {"dur": 0.5, "n": 3}, "reg 0x1F": {"reg": 31},
+    "level=info msg=\"done in 3 s\" dur=0.5 n=3": {"dur": 0.5, "n": 3},
     "{'loss': 0.5, 'lr': 5e-05}": {"loss": 0.5, "lr": 5e-05}, "INFO:root:loss 0.5": {"loss": 0.5},
     "1,234,567": {"1": 1, "2": 234, "3": 567}, "temp -> 21.5": {"temp": 21.5},
     "\"room one\",21.5": {"room one": 21.5},
@@ -199,7 +199,7 @@ FORMS = [
     " {H}:{m}:{m} up {n} days,  4:{m},  {i} users,  load average: {f}, {f}, {f}",
     " {H}:{m}:{m} up  {H}:{m},  {i} users,  load average: {f}, {f}, {f}",
     " {H}:{m}:{m} up {m} min,  {i} users,  load average: {f}, {f}, {f}",
-    "ts=2026-11-{d}T{H}:{m}:{m}Z level=info msg=\"done in {f} s\" dur={f} n={i}", "reg 0x{x}", "loss 0x{x} {f}",
+    "ts=2026-11-{d}T{H}:{m}:{m}Z level=info msg=\"done in {f} s\" dur={f} n={i}", "loss 0x{x} {f}",
     "abc web {f}% {f}MiB / 1.9GiB {f}% {f}kB / {i}B {i}", " {d}%|##  | {n}/100 [00:{m}<00:{m},  {f}it/s, loss={f}]",
     "MiB Mem :  {f} total,  {f} free,  {f} used", "frame= {n} fps= {i} q={f} time=00:{m}:{m}.{d} bitrate={f}kbits/s",
     "10.0.0.{i} latency {f} ms", "#{n} value {f}", "took {n}/80 {f}", "({n}, {f})", "{n}: {f}", "{n} loss {f}"]
