@@ -162,6 +162,7 @@ SHORTEST_SLEEP_SECONDS = 1e-6               # gives the hub time to look for I/O
 REST_SECONDS = 0.008                        # from one batch to the next: 125 a second are more than a screen shows
 MAX_BATCH_MESSAGES = 500                    # taken at a time; the other greenlets wait meanwhile, some milliseconds
 MAX_BATCH_BYTES = 64 * 1024                 # of these messages; the last one may go over it
+TABS_IN_A_GROUP = 50                        # see Queue.have_tabs_send
 MAX_FRAME_BYTES = 32 * 1024                 # of what goes to a tab
 MAX_PARTS = 8                               # of a message; the last is the point, the others may be topics
 MAX_PART_BYTES = 1024 * 1024                # far above MAX_PAYLOAD_BYTES: libzmq disconnects whoever sends more
@@ -234,9 +235,21 @@ class Queue:
         for frame in point_frames(payloads):
             self.see_subscribers()
             self.publisher.send(frame)
-            for tab in self.tabs:
-                if not tab.unsent:          # for a full tab, the hub calls `flush` when there is room
-                    tab.flush()
+            self.have_tabs_send()
+
+    def have_tabs_send(self) -> None:
+        """Has each tab that is not full take its next frame and send it. For a full tab, the hub does.
+
+        First a group of tabs takes, then the group sends: to repeat one step keeps its code in the processor's cache,
+        and a small group keeps its frames there, too. Tab by tab would cost a tenth more.
+        """
+        ready_tabs = [tab for tab in self.tabs if not tab.unsent]
+        for start in range(0, len(ready_tabs), TABS_IN_A_GROUP):
+            group = ready_tabs[start:start + TABS_IN_A_GROUP]
+            for tab in group:
+                tab.take_frame()
+            for tab in group:
+                tab.send_frame()
 
     def see_subscribers(self) -> None:
         """Lets the PUB see at once which SUBs have come or gone, and which have room again.
@@ -451,39 +464,46 @@ class Tab:
         # Each frame needs these two, so they are looked up only once. gevent's own `send` would wait where the socket
         # is full; that of the socket beneath it raises BlockingIOError.
         self.send = self.socket._sock.send
-        self.receive: Callable[[int], Frame] | None = None      # `recv` of the tab's SUB; None where there is none
+        self.receive: Callable[[int], Frame]        # `recv` of the tab's SUB, as soon as there is one
 
     # Sending
 
     def flush(self) -> None:
-        """Sends the next frame, or what is left of the last one.
+        """The hub calls it whenever the socket has room, while the tab is full or may have more frames to send."""
+        if not self.unsent:
+            self.take_frame()
+        self.send_frame()
 
-        `Queue.publish` calls it once for each frame that it sends, unless the tab is full. If the tab is full, or has
-        frames of its own, the hub calls it whenever the socket has room, until no frame is left.
-        """
+    def take_frame(self) -> None:
+        """Takes the next frame, which is then unsent: one of its own, or one of the queue. There may be none."""
         try:
-            if not self.unsent:
-                self.unsent = self.next_frame()
-            sent = self.send(self.unsent)
-        except zmq.Again:                   # no frame is left
+            if self.own_frames:
+                self.unsent = self.own_frames.pop(0)
+            elif self.is_closing:
+                self.watcher.stop()
+            else:
+                self.unsent = self.receive(NOBLOCK)
+        except zmq.Again:                   # the SUB holds no message
             self.watcher.stop()
-            return
-        except BlockingIOError:
-            sent = 0
         except Exception as error:          # it ends this tab, not the relay, which may have called
             self.fail(error)
-            return
-        self.unsent = memoryview(self.unsent)[sent:]    # a view: nothing is copied, and tabs share the history's bytes
-        if self.unsent:
-            self.watcher.start(self.flush)
 
-    def next_frame(self) -> Frame:
-        """The next frame to send. Raises zmq.Again where there is none."""
-        if self.own_frames:
-            return self.own_frames.pop(0)
-        if self.is_closing or not self.receive:
-            raise zmq.Again
-        return self.receive(NOBLOCK)
+    def send_frame(self) -> None:
+        """Sends what is unsent, as much as the socket takes. If that is not all, the tab is full."""
+        if not self.unsent:
+            return
+        try:
+            sent = self.send(self.unsent)
+        except BlockingIOError:
+            sent = 0
+        except Exception as error:
+            self.fail(error)
+            return
+        if sent == len(self.unsent):
+            self.unsent = b""
+        else:
+            self.unsent = memoryview(self.unsent)[sent:]    # a view: tabs go on sharing the history's bytes
+            self.watcher.start(self.flush)
 
     def send_later(self, frame: Frame) -> None:
         """Has the hub send this frame behind the tab's other own frames, and before any of the queue."""

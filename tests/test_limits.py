@@ -208,17 +208,21 @@ def broken_init(tab, websocket, init=zws.Tab.__init__):
     if websocket.path == "/broken" and "{place}" == "init":
         boom()
     init(tab, websocket)
-    if websocket.path == "/broken" and "{place}" in ("send", "next_frame"):
-        tab.{place} = boom
+    if websocket.path == "/broken" and "{place}" == "send":
+        tab.send = boom
+def broken_join(queue, tab, join=zws.Queue.join):
+    if tab.websocket.path == "/broken" and "{place}" == "receive":
+        tab.receive = boom
+    join(queue, tab)
 def broken_read(tab, read=zws.Tab.read_frame):
     if tab.websocket.path == "/broken" and "{place}" == "read_frame":
         boom()
     return read(tab)
-zws.Tab.__init__, zws.Tab.read_frame = broken_init, broken_read
+zws.Tab.__init__, zws.Tab.read_frame, zws.Queue.join = broken_init, broken_read, broken_join
 """
 
 
-@pytest.mark.parametrize("place", ["init", "read_frame", "send", "next_frame"])
+@pytest.mark.parametrize("place", ["init", "read_frame", "send", "receive"])
 def test_an_exception_in_one_tabs_path_closes_that_tab_alone_and_is_one_line(zws, publish, place):
     server = zws("--source", "none", "--history", 0, program=program(BREAK.format(place=place)))
     send, long = publish(server), 10**300
