@@ -167,6 +167,7 @@ MAX_FRAME_BYTES = 32 * 1024                 # of what goes to a tab
 MAX_PARTS = 8                               # of a message; the last is the point, the others may be topics
 MAX_PART_BYTES = 1024 * 1024                # far above MAX_PAYLOAD_BYTES: libzmq disconnects whoever sends more
 PARTS_IN_A_ROW = 5000                       # of a message that is too long; to read them takes some milliseconds
+NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
 READABLE, WRITABLE = 1, 2                   # what a watcher of gevent's loop can wait for
 
 Message = list[bytes]                       # a ZeroMQ message: its parts
@@ -283,25 +284,27 @@ def receive_batch(sub: zmq.Socket) -> tuple[list[Message], bool]:
     """The messages that wait, as many as a batch may have; and whether it is full, so that more may wait."""
     messages: list[Message] = []
     batch_bytes = 0
-    while has_message(sub):
-        message = receive_message(sub)
-        messages.append(message)
-        batch_bytes += sum(map(len, message))
-        if len(messages) == MAX_BATCH_MESSAGES or batch_bytes >= MAX_BATCH_BYTES:
-            return messages, True
-    return messages, False
+    try:
+        while len(messages) < MAX_BATCH_MESSAGES and batch_bytes < MAX_BATCH_BYTES:
+            message = receive_message(sub)
+            batch_bytes += sum(map(len, message))
+            messages.append(message)
+    except zmq.Again:                       # no message waits any more
+        return messages, False
+    return messages, True
 
 
 def receive_message(sub: zmq.Socket) -> Message:
-    """The parts of a message that waits: at most MAX_PARTS + 1, by which it is refused. The rest is read away.
+    """The parts of the next message: at most MAX_PARTS + 1, by which points_of_publisher refuses it. The rest is read
+    away. Raises zmq.Again if no message waits.
 
-    A message arrives whole, so that no `recv` here has to wait. It may have a million parts, so the others get their
-    turn in between. With copy=False `recv` returns a zmq.Frame, which knows whether more follow.
+    A message arrives whole, so that behind its first part no `recv` has to wait. It may have a million parts, so the
+    others get their turn in between. With copy=False `recv` returns a zmq.Frame, which knows whether more follow.
     """
     parts: Message = []
     count = 0
     while True:
-        part = sub.recv(copy=False)
+        part = sub.recv(NOBLOCK, copy=False)
         count += 1
         if count <= MAX_PARTS + 1:
             parts.append(part.bytes)
@@ -353,7 +356,6 @@ GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_DATA, TRY_AGAIN_LATER = 10
 CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}      # that may be sent (IANA's registry)
 LINGER_SECONDS = 0.5                        # for a client to read the close frame
 END_SECONDS = 1.0                           # for all tabs to answer their close frames when the server ends
-NOBLOCK = int(zmq.NOBLOCK)                  # pyzmq is quicker with a plain int than with its enum
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
