@@ -19,8 +19,8 @@ It began as an article of 2011, "Gevent, ZeroMQ, WebSockets and Flot FTW!". Its 
     StaticURLParser  StaticFiles: the same parser, behind a list of what it may serve.
     graph.js         graph.js, beside this file.
 
-That is the demo. Behind it stands what feeds and guards it: the log, points, lines, standard input, the history, nodes,
-doors, connections and the command line.
+That is the demo. Behind it stands what feeds and guards it: the log, points, lines, standard input, the history, the
+record, nodes, doors, connections and the command line.
 """
 from __future__ import annotations
 
@@ -93,10 +93,13 @@ def main() -> None:
         spawn_part(end, "relay", zmq_server, nodes.connect(endpoint), nodes.points_of_upstream, queue)
     if options.republish is not None:
         nodes.listen(options.republish)
+    if options.record is not None:
+        queue.record = Record(options.record)
+        spawn_part(end, "record", queue.record.keep_writing)
 
     # The ports of both servers, as each server has to know the other's
-    http_listener = listen(options.host, options.http_port)
-    ws_listener = listen(options.host, options.ws_port)
+    http_listener = listen(options.host, options.http_port, "--http-port")
+    ws_listener = listen(options.host, options.ws_port, "--ws-port")
     http_port = http_listener.getsockname()[1]
     ws_port = ws_listener.getsockname()[1]
     doors = Doors(options.host, options.allow_host, http_listener)
@@ -129,6 +132,8 @@ def main() -> None:
     http_server.close()
     ws_server.close()
     queue.close_tabs()
+    if queue.record:
+        queue.record.end()
     os._exit(exit_status)                   # not sys.exit: a thread may still wait for a line or a browser
 
 
@@ -208,6 +213,7 @@ class Queue:
     def __init__(self, context: zmq.Context, points_per_label: int, nodes: Nodes) -> None:
         self.history = History(points_per_label)
         self.nodes = nodes
+        self.record: Record | None = None
         self.dropped = ThrottledLog("dropped", "point")
         self.tabs: dict[Tab, None] = {}     # a set that keeps the order in which they came
         self.publisher = context.socket(zmq.PUB)
@@ -219,7 +225,8 @@ class Queue:
         self.watcher.start(self.see_subscribers)
 
     def publish(self, points: list[Point]) -> None:
-        """Keeps the points for tabs that join, passes them on to other nodes (see Nodes), and sends them to all tabs.
+        """Keeps the points for tabs that join, passes them on to other nodes (see Nodes), sends them to all tabs, and
+        records them.
 
         Nothing in here may switch to another greenlet. A tab that joined when the points are in the history, but not
         yet on the queue, would get them twice; and no tab may join or leave while the tabs are called.
@@ -237,6 +244,8 @@ class Queue:
             self.see_subscribers()
             self.publisher.send(frame)
             self.have_tabs_send()
+        if self.record:
+            self.record.add(payloads)
 
     def have_tabs_send(self) -> None:
         """Has each tab that is not full take its next frame and send it. For a full tab, the hub does.
@@ -786,6 +795,8 @@ DEFAULT_LABEL = "Value"                     # names the graph's line of the poin
 LARGEST_NUMBER = sys.float_info.max         # beyond it, a browser's numbers are Infinity
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
 TIME_KEYS = ("x", "t", "ts", "time", "timestamp", "time_ms", "date", "Time", "Timestamp", "Date")
+POINT_KEYS = frozenset(["y", "label", *TIME_KEYS])
+MAX_KEYS_SAID = 100
 DATE_AND_CLOCK = re.compile(r"""            # as ISO 8601 has it; programs also write a space for the T
     (?<![\w.:-]) (\d{4})-(\d\d)-(\d\d) [T ]
     (\d\d):(\d\d) (?: :(\d\d) (?: \.(\d{1,9}) | ,(\d{3})(?=\s+\S) )? )?      # Python's log: 12:00:01,123 INFO
@@ -829,6 +840,10 @@ def points_of_object(fields: dict[str, Any]) -> list[Point]:
         if all(key in TIME_KEYS for key in fields):
             raise ValueError("y is missing")
         return labelled_points(x, numbers_in(fields))
+    if not POINT_KEYS.issuperset(fields):
+        for key in fields:
+            if key not in POINT_KEYS:
+                say_passed_over(key, "not a part of a point with y")
     if "x" in fields and time_of_value(fields["x"]) is None:
         raise ValueError("x is not a number or a date")
     return [Point(x, checked_y(fields["y"]), checked_label(fields.get("label", DEFAULT_LABEL)))]
@@ -870,8 +885,23 @@ def numbers_in(fields: dict[str, Any], outer: str = "", depth: int = 1) -> Itera
         if isinstance(value, dict):
             if depth < MAX_DEPTH:
                 yield from numbers_in(value, f"{outer}{key}/", depth + 1)
-        elif is_number(value) and (outer or key not in TIME_KEYS):
+        elif not outer and key in TIME_KEYS:
+            continue
+        elif is_number(value):
             yield outer + key, value
+        elif value is not None:
+            say_passed_over(outer + key, "not a number")
+
+
+passed_over = ThrottledLog("passed over", "key")
+keys_said: set[str] = set()
+
+
+def say_passed_over(key: str, reason: str) -> None:
+    """Says in the log that what stands under this key of an object has no effect: once, for the first MAX_KEYS_SAID."""
+    if key not in keys_said and len(keys_said) < MAX_KEYS_SAID:
+        keys_said.add(key)
+        passed_over.add(f"{excerpt(key.encode(errors='replace'))} is {reason}")
 
 
 def labelled_points(x: float, numbers: Iterable[tuple[str, float]]) -> list[Point]:
@@ -1555,6 +1585,82 @@ def time_unit_about_now(x: float) -> str | None:
     return None
 
 
+# ---- The record: a file of all points -------------------------------------------------------------------------------
+
+RECORD_INTERVAL_SECONDS = 0.2               # from one writing to the next
+MAX_UNWRITTEN_BYTES = 16 * 1024 * 1024      # that wait where the disk is slow, or full
+MAX_WRITE_BYTES = 1024 * 1024               # at a time
+RECORD_END_SECONDS = 0.5                    # for what is unwritten when the server ends
+
+
+class Record:
+    """The file to which all points go that go to the tabs: one JSON object a line, as standard input takes them.
+
+    It is only ever appended to, so that a program like logrotate may copy and truncate it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with opening(f"{path} (--record)"):
+            # Without O_NONBLOCK, a named pipe that nobody reads yet would keep the server from starting.
+            self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+        os.set_blocking(self.file, True)
+        self.unwritten = bytearray()
+        if ends_within_line(path):
+            self.unwritten += b"\n"         # so that only that line is lost
+        self.has_ended = False
+        self.failed = ThrottledLog("failed", "attempt")
+        self.dropped = ThrottledLog("did not record", "point")
+
+    def add(self, payloads: list[bytes]) -> None:
+        """Takes points, each encoded as JSON, to be written soon."""
+        if self.has_ended or not payloads:
+            return
+        if len(self.unwritten) > MAX_UNWRITTEN_BYTES:
+            self.dropped.add(f"{MAX_UNWRITTEN_BYTES} bytes wait already", count=len(payloads))
+            return
+        self.unwritten += b"\n".join(payloads) + b"\n"
+
+    def keep_writing(self) -> None:
+        """Writes for good, in a thread, as the disk may be slow. What cannot be written now, as the disk is full, is
+        tried again.
+        """
+        write_in_thread = gevent.get_hub().threadpool.apply
+        while True:
+            gevent.sleep(RECORD_INTERVAL_SECONDS)
+            while self.unwritten:
+                some = bytes(self.unwritten[:MAX_WRITE_BYTES])
+                result = write_in_thread(try_to_write, (self.file, some))
+                if isinstance(result, OSError):
+                    self.failed.add(f"to write to {self.path}: {explain(result)}")
+                    break
+                del self.unwritten[:result]
+
+    def end(self) -> None:
+        """Takes no more points, and waits a little until all are written."""
+        self.has_ended = True
+        with gevent.Timeout(RECORD_END_SECONDS, False):
+            while self.unwritten:
+                gevent.sleep(0.02)
+
+
+def try_to_write(file: int, data: bytes) -> int | OSError:
+    """How many bytes were written, or why none could be. (gevent would print an error that is raised in a thread.)"""
+    try:
+        return os.write(file, data)
+    except OSError as error:
+        return error
+
+
+def ends_within_line(path: str) -> bool:
+    """Whether a file's last line is a half one, which a crash or a full disk may have left."""
+    if not os.path.isfile(path) or os.path.getsize(path) == 0:
+        return False
+    with opening(f"{path} (--record)"), open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
 # ---- Nodes: points that go from one running ZWS to another ----------------------------------------------------------
 
 NODES_HIGH_WATER_MARK = 10_000              # in points; at the PUB for the nodes below
@@ -1592,7 +1698,7 @@ class Nodes:
         self.publisher = self.context.socket(zmq.PUB)
         self.publisher.set(zmq.SNDHWM, NODES_HIGH_WATER_MARK)
         self.publisher.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # a PUB keeps every topic that it is asked for
-        bind_for_strangers(self.publisher, endpoint)
+        bind_for_strangers(self.publisher, endpoint, "--republish")
 
     def connect(self, endpoint: str) -> zmq.Socket:
         """A SUB that is connected to an upstream."""
@@ -1647,7 +1753,7 @@ def points_of_publisher(message: Message) -> list[Point]:
 def listen_for_publishers(context: zmq.Context, endpoint: str) -> tuple[zmq.Socket, str]:
     """A SUB to which publishers connect, and where it really is, if it asked for any free port."""
     sub = new_incoming_sub(context)
-    bind_for_strangers(sub, endpoint)
+    bind_for_strangers(sub, endpoint, "--zmq")
     return sub, sub.get_string(zmq.LAST_ENDPOINT)
 
 
@@ -1659,24 +1765,35 @@ def new_incoming_sub(context: zmq.Context) -> zmq.Socket:
     return sub
 
 
-def bind_for_strangers(listener: zmq.Socket, endpoint: str) -> None:
-    """Opens a ZeroMQ port to anybody's program, and says in the log who connects in vain."""
+def bind_for_strangers(listener: zmq.Socket, endpoint: str, option: str) -> None:
+    """Opens a ZeroMQ port to anybody's program, and says in the log who connects in vain. The option asked for it."""
     listener.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
     listener.set(zmq.IPV6, has_only_ipv6(endpoint))
-    monitor = listener.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
-    with opening(endpoint):
+    monitor = listener.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    with opening(f"{endpoint} ({option})"):
         listener.bind(endpoint)
     wanted = "SUB" if listener.type == zmq.PUB else "PUB"
     gevent.spawn(watch_strangers, monitor, f"at {endpoint}: not a ZeroMQ {wanted} socket")
 
 
 def watch_strangers(monitor: zmq.Socket, reason: str) -> None:
-    """Reads the monitor of a port for good. It tells of handshakes that have failed."""
+    """Reads the monitor of a port for good, and tells of connections that end before their handshake has succeeded.
+
+    (libzmq has an event for handshakes that fail, but not where the other side is the first to notice.)
+    """
     refused = ThrottledLog("refused", "connection")
+    in_handshake: set[int] = set()          # the connections' file descriptors
     while True:
         wait_for_message(monitor)
-        recv_monitor_message(monitor)
-        refused.add(reason)
+        message = recv_monitor_message(monitor)
+        event, descriptor = message["event"], message["value"]
+        if event == zmq.EVENT_ACCEPTED:
+            in_handshake.add(descriptor)
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:    # it does not say whose
+            in_handshake.clear()            # so no more is said of these, rather than something wrong
+        elif descriptor in in_handshake:    # it has ended
+            in_handshake.remove(descriptor)
+            refused.add(reason)
 
 
 def connect_and_watch(connector: zmq.Socket, who: str, endpoint: str) -> gevent.Greenlet:
@@ -1908,10 +2025,11 @@ class Server(WSGIServer):
         self.pre_start_hook = application.stays_plain_http
 
 
-def listen(host: str, port: int) -> Any:
-    """A socket of gevent's that listens. Connections inherit its options."""
+def listen(host: str, port: int, option: str) -> Any:
+    """A socket of gevent's that listens. Connections inherit its options. `option` is the one that asked for the port.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with opening(f"{url_host(host)}:{port}"):
+    with opening(f"{url_host(host)}:{port} ({option})"):
         listener = WSGIServer.get_listener((host, port), WAITING_CONNECTIONS, family)
     for level, name, value in SOCKET_OPTIONS:
         if hasattr(socket, name):
@@ -1922,6 +2040,13 @@ def listen(host: str, port: int) -> Any:
 # ---- Command line: options, limits of the machine, browsers, signals ------------------------------------------------
 
 MAX_PORT = 65_535
+ENDPOINT = re.compile(r"ipc://.+ | tcp:// (?P<host> [^\s/\[\]]+ | \[[^\s/\]]+\]) : (?P<port> [0-9]{1,9} | \*)",
+                      re.ASCII | re.VERBOSE)
+LIKELY_CAUSES = {
+    errno.EADDRINUSE: "; perhaps another zws.py is running",
+    errno.EADDRNOTAVAIL: "; it is no address of this machine",
+    errno.ENODEV: "; it is no address of this machine",     # so ZeroMQ calls a host that it does not know
+}
 MAX_HISTORY = 1_000_000
 MAX_TABS = 60_000
 FILES_PER_TAB = 2                           # descriptors, on Linux: its socket's, and its SUB's
@@ -1954,13 +2079,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
            help="one more name of this server, and a port through which its page may come; repeatable")
     option("--upstream", action="append", default=[], metavar="ENDPOINT", help="take another node's points; repeatable")
     option("--republish", metavar="ENDPOINT", help="publish all points there, for other nodes")
+    option("--record", metavar="FILE", help="append all points to this file, as lines of JSON")
     option("--verbose", action="store_true", help="log every tab that comes or goes")
     option("--send", metavar="ENDPOINT", help="serve nothing: send the lines of standard input to a running server")
     options = parser.parse_args(arguments)
     if not options.host:
         parser.error("argument --host: empty")
-    if options.send == "":
-        parser.error("argument --send: empty")
     if not 0 <= options.history <= MAX_HISTORY:
         parser.error(f"argument --history: not a number from 0 to {MAX_HISTORY}")
     check_places(options)
@@ -1976,23 +2100,42 @@ def allowed_host(text: str) -> re.Match[str]:
 
 
 def check_places(options: argparse.Namespace) -> None:
-    """Ends the program where a port or an endpoint cannot be. ZeroMQ takes a port beyond 65535 for another one."""
+    """Ends the program where a port or an endpoint cannot be."""
     for port in (options.http_port, options.ws_port):
         if not 0 <= port <= MAX_PORT:
             sys.exit(f"zws: there is no port {port}")
-    for endpoint in (options.zmq, options.republish, options.send, *options.upstream):
-        if endpoint and "://" not in endpoint:
-            sys.exit(f"zws: an endpoint is like tcp://127.0.0.1:5000, not {endpoint}")
-        port_of_endpoint = re.search(r"^tcp://.*:([0-9]+)$", endpoint or "")
-        if port_of_endpoint and int(port_of_endpoint[1]) > MAX_PORT:
-            sys.exit(f"zws: there is no port {port_of_endpoint[1]}: {endpoint}")
+    check_endpoint("--zmq", options.zmq, is_to_listen=True)
+    if options.republish is not None:
+        check_endpoint("--republish", options.republish, is_to_listen=True)
+    for endpoint in options.upstream:
+        check_endpoint("--upstream", endpoint, is_to_listen=False)
+    if options.send is not None:
+        check_endpoint("--send", options.send, is_to_listen=False)
+
+
+def check_endpoint(option: str, endpoint: str, is_to_listen: bool) -> None:
+    """Ends the program where an endpoint cannot be. ZeroMQ itself takes a port beyond 65535 for another one, and says
+    "Invalid argument" to all else.
+    """
+    match = ENDPOINT.fullmatch(endpoint)
+    if not match:
+        sys.exit(f"zws: {option} {endpoint}: an endpoint has a host and a port, like tcp://127.0.0.1:5000")
+    host, port = match["host"], match["port"]
+    if not host:                            # ipc, which has no port
+        return
+    if port != "*" and int(port) > MAX_PORT:
+        sys.exit(f"zws: {option} {endpoint}: there is no port {port}")
+    is_any = host == "*" or port == "*" or int(port) == 0
+    if is_any and not is_to_listen:
+        sys.exit(f"zws: {option} {endpoint}: to connect needs a host and a port, like tcp://127.0.0.1:5000")
 
 
 def check_page_files() -> None:
     """Ends the program where a file of the page is missing."""
     for path in SERVED_PATHS:
         if not os.path.isfile(HERE + path):
-            remedy = "; run: npm ci --prefix flot" if "flot" in path else ""
+            # npm runs copy.js by itself, unless it is set to ignore scripts.
+            remedy = "; run: npm ci --prefix flot && node flot/copy.js" if "flot" in path else ""
             sys.exit(f"zws: {path[1:]} is missing{remedy}")
 
 
@@ -2026,13 +2169,13 @@ def opening(place: str) -> Iterator[None]:
 
 
 def explain(error: Exception) -> str:
-    """The system's own words for an error; str(error) would repeat the place."""
+    """The system's own words for an error, and the likely cause; str(error) would repeat the place."""
     if isinstance(error, socket.gaierror):
         return str(error.strerror).partition(":")[0]    # gevent has appended ": " and the address
     number = getattr(error, "errno", None)
     if number is None:
         return str(error)
-    return zmq.strerror(number)             # it knows the system's errors as well as ZeroMQ's
+    return zmq.strerror(number) + LIKELY_CAUSES.get(number, "")     # it knows the system's errors as well as ZeroMQ's
 
 
 def new_context(max_sockets: int) -> zmq.Context:

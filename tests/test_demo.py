@@ -11,7 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import ROOT, Server, failure, wait_until
+from conftest import ROOT, Server, failure, program, wait_until
+
+from zws import parse_arguments
 
 
 def take(tab, seconds):
@@ -77,6 +79,14 @@ def test_by_ipv6_alone_the_sine_wave_arrives(zws):
         assert len(take(tab, 1)) >= 8
 
 
+def test_it_ends_as_soon_as_all_tabs_have_answered(zws, open_tab):
+    server = zws(program=program("zws.END_SECONDS = 60"))
+    page = open_tab(server.url, may_fail=True)
+    page.get_by_text("Connected", exact=True).wait_for()
+    with server.connect():
+        assert server.stop(seconds=20) == 0
+
+
 def test_who_comes_while_it_ends_is_refused(zws):
     server = zws()
     with server.raw() as hung:          # it does not answer the close, so that the end takes a while
@@ -92,7 +102,7 @@ def test_a_port_in_use_is_named_in_one_line(option):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         line = failure(option, f"tcp://{where}" if option == "--zmq" else where.split(":")[1])
-    assert where in line and "in use" in line
+    assert where in line and option in line and "in use; perhaps another zws.py is running" in line
 
 
 @pytest.mark.parametrize("options", [
@@ -100,6 +110,31 @@ def test_a_port_in_use_is_named_in_one_line(option):
     ("--http-port", "70000"), ("--host", "no such host"), ("--host", "203.0.113.7"), ("--host", "a" * 300)])
 def test_a_place_where_it_cannot_listen_is_named_in_one_line(options):
     assert options[1] in failure(*options)
+
+
+@pytest.mark.parametrize("endpoint", [
+    "", "5000", "localhost:5000", "tcp", "tcp://", "tcp://localhost", "tcp://localhost:", "tcp://:5000", "tcp://[::1]",
+    "tcp://localhost:abc", "tcp://127.0.0.1:-1", "tcp://localhost:5000/", "tcp://localhost:5000 ", "TCP://localhost:1",
+    "http://localhost:5000", "udp://127.0.0.1:5000", "ipc://", "inproc://x"])
+@pytest.mark.parametrize("option", ["--zmq", "--republish", "--upstream", "--send"])
+def test_an_endpoint_that_is_none_is_told_what_it_lacks(option, endpoint):
+    with pytest.raises(SystemExit) as end:
+        parse_arguments([option, endpoint])
+    assert end.value.args == (
+        f"zws: {option} {endpoint}: an endpoint has a host and a port, like tcp://127.0.0.1:5000",)
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://*:5000", "tcp://127.0.0.1:0", "tcp://127.0.0.1:*"])
+@pytest.mark.parametrize("option", ["--upstream", "--send"])
+def test_one_cannot_connect_to_any_host_or_port(option, endpoint):
+    line = failure(option, endpoint)
+    assert f"{option} {endpoint}: " in line and "to connect" in line
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://*:5000", "tcp://eth0:5000", "tcp://[::1]:5000", "tcp://::1:5000",
+                                      "tcp://a.example:1", "ipc:///tmp/zws.sock", "ipc://@abstract", "tcp://*:*"])
+def test_other_endpoints_are_taken(endpoint):
+    assert parse_arguments(["--zmq", endpoint]).zmq == endpoint
 
 
 @pytest.mark.parametrize("options", [("--source", "cosine"), ("--http-port", "abc"), ("--history", "-1"),
