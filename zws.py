@@ -165,6 +165,7 @@ QUEUE = "inproc://queue"
 QUEUE_HIGH_WATER_MARK = 40                  # at the queue's PUB and at each tab's SUB: they add up, to 80
 SHORTEST_SLEEP_SECONDS = 1e-6               # gives the hub time to look for I/O, which sleep(0) rarely does
 REST_SECONDS = 0.008                        # from one batch to the next: 125 a second are more than a screen shows
+MANY_MESSAGES = 4                           # in a batch: so many come in a rest only where hundreds come in a second
 MAX_BATCH_MESSAGES = 500                    # taken at a time; the other greenlets wait meanwhile, some milliseconds
 MAX_BATCH_BYTES = 64 * 1024                 # of these messages; the last one may go over it
 TABS_IN_A_GROUP = 50                        # see Queue.have_tabs_send
@@ -183,12 +184,13 @@ def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Po
     """Funnels points coming from an external tcp socket to the inproc socket.
 
     A point that comes after a pause goes at once. Then the relay rests, unless its batch was full, so that points which
-    keep coming go to the tabs in few frames: a browser takes some 5,000 frames a second, but many more points.
+    keep coming go to the tabs in few frames: a browser takes some 5,000 frames a second, but many more points. Where
+    many come, it rests at least as long as it has worked: so half of the time is left for tabs that join, and all else.
     """
     dropped = ThrottledLog("dropped", "message")
     while True:
         wait_for_message(sock_incoming)
-        rest_ends = time.monotonic() + REST_SECONDS
+        began = time.monotonic()
         messages, is_full = receive_batch(sock_incoming)
         points = []
         for message in messages:
@@ -197,7 +199,12 @@ def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Po
             except ValueError as error:
                 dropped.add(str(error), excerpt(message[-1]))
         queue.publish(points)
-        rest_seconds = 0 if is_full else rest_ends - time.monotonic()
+        worked_seconds = time.monotonic() - began
+        rest_seconds = REST_SECONDS - worked_seconds
+        if len(messages) >= MANY_MESSAGES:
+            rest_seconds = max(rest_seconds, worked_seconds)
+        if is_full:
+            rest_seconds = 0
         gevent.sleep(max(rest_seconds, SHORTEST_SLEEP_SECONDS))
 
 
