@@ -577,7 +577,8 @@ const fixedScale = readScale(address.get("y") || "");
 const chosenLength = () => Number(element("span").value) * SECOND;  // of the span; 0: the last points
 let apart = address.has("apart");
 let steps = address.has("steps");
-let paused = null;  // or {at, span}: the time, and all that was to be seen then, of which `span` may be a part
+let paused = null;  // or {at, span, rangesBefore}: the time, all that was to be seen then, of which `span` may be a
+                    // part, and the ranges that were looked at before this one
 let span = {left: Date.now() - STOPPED_TIME, right: Date.now()};  // which is shown
 
 function readScale(text) {
@@ -898,14 +899,12 @@ const KEYS = {  // where each key moves the hair
   ArrowRight: part => Math.min(part + HAIR_STEP, 1),
   Home: () => 0,
   End: () => 1,
-  Escape: () => null,
 };
 
 element("placeholder").onkeydown = event => {
   if (!KEYS[event.key] || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   moveHair(KEYS[event.key](hairAt === null ? 1 : hairAt));
-  if (hairAt === null) return;
   const readings = shownLines().map(line => `${line.label} ${readingText(line)}`);
   describeHair(Math.round(100 * hairAt), `${localTime(timeAt(hairAt))}: ${readings.join(", ")}`);
 };
@@ -942,8 +941,7 @@ element("placeholder").onpointerup = () => {
   const range = drag && selected();
   leaveDrag();
   if (!range || range.pixels < SHORTEST_DRAG || range.right - range.left < SHORTEST_SPAN) return;
-  if (!paused) pause();
-  showStill({left: range.left, right: range.right});
+  lookCloser({left: range.left, right: range.right});
 };
 
 element("placeholder").onlostpointercapture = leaveDrag;
@@ -953,8 +951,25 @@ element("placeholder").onpointerleave = event => {
 };
 
 element("placeholder").ondblclick = () => {
-  if (paused) showStill(paused.span);
+  if (!paused) return;
+  paused.rangesBefore = [];
+  showStill(paused.span);
 };
+
+// Shows a range at rest. Escape leads back to what is shown now.
+function lookCloser(range) {
+  if (!paused) pause();
+  paused.rangesBefore.push(span);
+  showStill(range);
+}
+
+// What Escape does: it takes back the drag, or one step of looking closer, or the rest, or the hair.
+function undo() {
+  if (drag) leaveDrag();
+  else if (paused && paused.rangesBefore.length) showStill(paused.rangesBefore.pop());
+  else if (paused) resume();
+  else moveHair(null);
+}
 
 function leaveDrag() {
   drag = null;
@@ -981,7 +996,7 @@ function showSelection() {
 // ---- pausing: the picture rests, while points go on coming ----
 
 function pause() {
-  paused = {at: Date.now(), span};
+  paused = {at: Date.now(), span, rangesBefore: []};
   for (const line of lines.values()) line.drawn = line.points.copy();
   element("pause").textContent = "Resume";
 }
@@ -1009,8 +1024,8 @@ function showStill(range) {
 element("pause").onclick = togglePause;
 
 document.addEventListener("keydown", event => {  // wherever the focus is: buttons are pressed by Enter
-  if (event.key === "Escape" && drag) leaveDrag();
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
+  if (event.key === "Escape" && !isOther) undo();
   if (event.code !== "Space" || isOther) return;
   event.preventDefault();
   if (!event.repeat && !drag) togglePause();

@@ -1071,6 +1071,40 @@ def test_escape_takes_a_drag_back(feed):
     assert page.inner_text("#pause") == "Pause" and axes(page) == before
 
 
+def test_escape_goes_back_step_by_step_to_the_live_picture(feed):
+    feed = feed()
+    page = feed.page
+    points = feed.line("a", 100, 0.1)
+    whole = axes(page)["x"]
+    drag(page, points[40][0], points[80][0])
+    first = axes(page)["x"]
+    drag(page, points[50][0], points[60][0])
+    drag(page, points[52][0], points[55][0])
+    for seen in ([points[50][0], points[60][0]], first, whole):
+        page.keyboard.press("Escape")
+        assert axes(page)["x"] == pytest.approx(seen, abs=20) and page.inner_text("#pause") == "Resume"
+    feed.line("a", 20, 0.1, ago=-2)
+    assert axes(page)["x"] == whole
+    page.keyboard.press("Escape")
+    page.evaluate("draw()")
+    assert page.inner_text("#pause") == "Pause" and axes(page)["x"][1] == NOW + 2000
+    assert page.is_visible("#hair")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#hair")
+
+
+def test_escape_after_a_double_click_is_live_again(feed):
+    feed = feed()
+    page = feed.page
+    points = feed.line("a", 100, 0.1)
+    drag(page, points[40][0], points[80][0])
+    drag(page, points[50][0], points[60][0])
+    page.mouse.dblclick(*place(page, points[52][0]))
+    assert axes(page)["x"] == [points[0][0], NOW] and page.inner_text("#pause") == "Resume"
+    page.keyboard.press("Escape")
+    assert page.inner_text("#pause") == "Pause"
+
+
 def test_a_line_that_crosses_the_range_is_fitted_as_it_is_drawn_there(feed):
     feed = feed()
     page = feed.page
