@@ -1122,19 +1122,18 @@ element("apart").onclick = () => {
   draw();
 };
 
-const FLAT_TIME = 3 * SECOND;  // a line that looks flat for so long will go on to
+const FLAT_TIME = 3 * SECOND;  // a line that looks flat for so long does not do so by chance
 
 let isApartKnown = false;  // whether it was offered or pressed
-let unevenAt = Date.now();  // when no line looked flat beside others
+let notFlatAt = Date.now();  // when no line looked flat, last
 
 // Offers Apart, once, for as long as a line looks flat.
 function offerApart(shown) {
-  if (paused) return;
   const isFlat = !apart && !fixedScale && shown.some(line => looksFlat(line, strips[0].shownScale));
   if (!isFlat) {
-    unevenAt = Date.now();
+    notFlatAt = Date.now();
     element("hint").hidden = true;
-  } else if (!isApartKnown && Date.now() - unevenAt > FLAT_TIME) {
+  } else if (!paused && !isApartKnown && Date.now() - notFlatAt > FLAT_TIME) {
     isApartKnown = true;
     element("hint").hidden = false;
   }
