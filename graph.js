@@ -123,7 +123,7 @@ const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens
 
 const lines = new Map();
 const forgotten = new Map();  // label -> its newest x when it was forgotten, so that no history brings it back
-const shownLines = () => [...lines.values()].filter(line => !line.hidden);
+const shownLines = () => [...lines.values()].filter(line => !hiddenLabels.has(line.label));
 let received = 0;  // points
 let openedAt = 0;  // when the connection opened; 0: it is not open
 
@@ -203,7 +203,6 @@ function addLine(label) {
     points,
     drawn: paused ? new Points() : points,  // what there is to be seen of it: while paused, what there was then
     leap: null,  // the last point, if x went back far
-    hidden: false,
     stopped: false,  // whether it has, as `draw` finds first; so this rests while paused
     holds: false,  // whether its last value goes on to the right edge, where it is drawn in steps
     isHistory: true,  // whether it has got nothing else so far
@@ -456,6 +455,7 @@ const MOST_Y = 5e307;  // so that the difference of two is still a number
 const LEAST_Y = 1e-300;  // so that a thousandth of it is still a number
 const LEAST_RELATIVE_SPREAD = 1e-12;  // below this, numbers have no digits left
 const SHRINKING_TIME = 3 * SECOND;  // a scale that is too wide for so long shrinks
+const FLAT_PART = 0.02;  // of a scale: a line that varies less looks flat
 const WORTH_SHRINKING = 0.75;  // if it shrinks to less than this part; so it does not tremble
 
 // The greatest of 1, 2, 5, 10, 20 ... that is not greater than the number; and the same below 1.
@@ -469,16 +469,32 @@ function fittingScale(extremes) {
   const high = clamp(extremes.high, -MOST_Y, MOST_Y);
   const spread = high - low;
   const size = Math.max(Math.abs(low), Math.abs(high));
-  if (spread < LEAST_Y || spread < LEAST_RELATIVE_SPREAD * size) {  // a constant stands in the middle
-    const half = size < LEAST_Y ? 1 : size;
-    return {low: low - half, high: low + half, isConstant: true};
-  }
-  const step = roundDown(spread / STEPS_OF_SPREAD);
+  const isConstant = spread < LEAST_Y || spread < LEAST_RELATIVE_SPREAD * size;
+  if (!isConstant) return roundScale(low, high);
+  const half = size < LEAST_Y ? 1 : size;  // a constant stands about in the middle
+  return {...roundScale(low - half, low + half), isConstant};
+}
+
+// The scale between round numbers that holds both.
+function roundScale(low, high) {
+  const step = roundDown((high - low) / STEPS_OF_SPREAD);
   const little = 1e-9;  // 0.0012 / 0.0001 is not quite 12
   return {
     low: Math.min(low, Math.floor(low / step + little) * step),
     high: Math.max(high, Math.ceil(high / step - little) * step),
   };
+}
+
+// On which side of a scale that is fixed the line is with all that is in the span; "": some of it is on the scale.
+function sideOf({extremes}) {
+  if (!fixedScale || !extremes) return "";
+  if (extremes.low > fixedScale.high) return "above";
+  return extremes.high < fixedScale.low ? "below" : "";
+}
+
+// Whether a line that varies looks flat on this scale, which others need.
+function looksFlat({extremes, scale}, {low, high}) {
+  return extremes && !scale.isConstant && extremes.high - extremes.low < FLAT_PART * (high - low);
 }
 
 // What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
@@ -564,6 +580,7 @@ function noteOn(line, now, span) {
   }
   const error = clockError(line);
   const isOutside = x < span.left || x > span.right;
+  if (sideOf(line)) return `${sideOf(line)} the scale`;
   if (!isOutside || Math.abs(error) < CLOCK_TOLERANCE) return "";
   if (Math.abs(x) < YEAR) return "counts from 0";
   return `${durationText(Math.abs(error), Math.round)} ${error < 0 ? "behind" : "ahead"}`;
@@ -571,13 +588,18 @@ function noteOn(line, now, span) {
 
 // ---- what is chosen: by the address, then by the controls ----
 
+const LONGEST_ADDRESS = 6000;  // characters; the server takes 8,192, or it would not give the page again
+
 const address = new URLSearchParams(location.search);
 const datalen = clamp(Math.floor(Number(address.get("points"))) || 100, 2, 100000);  // points of the slowest line
 const fixedScale = readScale(address.get("y") || "");
-const chosenLength = () => Number(element("span").value) * SECOND;  // of the span; 0: the last points
+let chosenSpan = "";  // in seconds, as the menu has it; "": the last points
+const chosenLength = () => Number(chosenSpan) * SECOND;
 let apart = address.has("apart");
 let steps = address.has("steps");
-let paused = null;  // or {at, span}: the time, and all that was to be seen then, of which `span` may be a part
+const hiddenLabels = new Set(address.getAll("hide"));  // also of lines that have not come yet
+let paused = null;  // or {at, span, rangesBefore}: the time, all that was to be seen then, of which `span` may be a
+                    // part, and the ranges that were looked at before this one
 let span = {left: Date.now() - STOPPED_TIME, right: Date.now()};  // which is shown
 
 function readScale(text) {
@@ -587,9 +609,13 @@ function readScale(text) {
 
 function writeAddress() {
   const write = (name, value, isThere) => (isThere ? address.set(name, value) : address.delete(name));
-  write("span", element("span").value, chosenLength() > 0);
+  write("span", chosenSpan, chosenLength() > 0);
   write("apart", "", apart);
   write("steps", "", steps);
+  address.delete("hide");
+  for (const label of hiddenLabels) {
+    if (address.toString().length < LONGEST_ADDRESS) address.append("hide", label);
+  }
   const text = address.toString().replaceAll("%2C", ",").replace(/=(?=&|$)/g, "");  // as one writes it: y=-1,1&apart
   history.replaceState(null, "", text ? `?${text}` : location.pathname);
 }
@@ -614,7 +640,8 @@ function drawFrame() {
   const start = performance.now();
   isDrawingAskedFor = false;
   isResting = true;
-  if (!drag || isLayoutOld) draw();  // what is under the pointer must stay there
+  const isPressed = drag || element("legend").matches(":active");
+  if (!isPressed || isLayoutOld) draw();  // what is under the pointer must stay there
   setTimeout(() => {  // The browser paints first, which is most of the work.
     const work = performance.now() - start;
     setTimeout(endRest, clamp(REST_PER_WORK * work, SHORTEST_REST, LONGEST_REST) - work);
@@ -645,8 +672,9 @@ let isLayoutOld = false;  // whether they have to be made again
 let pixelRatio = devicePixelRatio;  // with which they were made; another screen may have another
 let stripOfTimes = null;  // below many strips, so that the times are in sight when these scroll
 const allStrips = () => (stripOfTimes ? [...strips, stripOfTimes] : strips);
+const RULER_SIZE = 12;  // pixels: of the letters on the axes
 const ruler = document.createElement("canvas").getContext("2d");
-ruler.font = "12px system-ui, sans-serif";
+ruler.font = `${RULER_SIZE}px system-ui, sans-serif`;
 
 function draw() {
   element("waiting").hidden = lines.size > 0;  // it covers the graph
@@ -667,7 +695,9 @@ function draw() {
   strips.forEach((strip, number) => drawStrip(strip, groups[number]));
   if (stripOfTimes) drawStrip(stripOfTimes, []);
   showSelection();
+  alignEntries();
   showReadings();
+  offerApart(shown);
 }
 
 // The lines of each strip. A line that has stopped has none of its own when nothing of it is in sight any more.
@@ -724,7 +754,8 @@ function drawStrip(strip, group) {
   const isDotted = !steps && group.length <= MAX_DOTTED_LINES && group.every(line => isSparse(line.pairs, dotTime));
   plot.setData(group.flatMap(line => {
     const data = breakAt(line.silence, line.pairs);
-    const fill = group.length <= MAX_DOTTED_LINES && FILL_OPACITY / group.length;
+    const isFilled = group.length <= MAX_DOTTED_LINES && !sideOf(line);
+    const fill = isFilled && FILL_OPACITY / group.length;
     // The name is not for Flot, but for those who ask what it has drawn (plot.getData()), such as the tests.
     const whole = {name: line.label, color: line.color, data, lines: {fill}, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
@@ -798,6 +829,9 @@ new ResizeObserver(outdateLayout).observe(element("placeholder"));
 
 // ---- reading: the hair, and the legend (Flot's own takes labels as HTML) ----
 
+const NAME_SIZE = 15;  // pixels: of the letters of a name in the legend,
+const NAME_WIDTHS = [64, 240];  // and of the narrowest and the widest
+const LEAST_DIGITS = 6;  // for which there is room in every entry
 const REACH = 6;  // pixels from the hair to a point that is read all the same
 
 let hairAt = null;  // how far to the right, from 0 to 1; null: there is no hair
@@ -811,19 +845,24 @@ function newEntry(label) {
   name.textContent = label;
   toggle.title = label;
   forget.setAttribute("aria-label", `Forget ${label}`);
+  toggle.setAttribute("aria-pressed", !hiddenLabels.has(label));
   toggle.onclick = () => {
-    const line = lines.get(label);
-    line.hidden = !line.hidden;
-    toggle.setAttribute("aria-pressed", !line.hidden);
+    const wasHidden = hiddenLabels.delete(label);
+    if (!wasHidden) hiddenLabels.add(label);
+    toggle.setAttribute("aria-pressed", wasHidden);
+    writeAddress();
     outdateScales();
     draw();
   };
   forget.onclick = () => {
     forgotten.set(label, newestX(lines.get(label)));
     removeLine(lines.get(label));
+    hiddenLabels.delete(label);
+    writeAddress();
     draw();
   };
-  return {whole, swatch, value, note, forget};
+  const nameWidth = Math.ceil(ruler.measureText(label).width * NAME_SIZE / RULER_SIZE);
+  return {whole, swatch, nameWidth, value, note, forget};
 }
 
 // Each line's last value or, with a hair, its value there; and what is odd about the line.
@@ -841,12 +880,34 @@ function showReadings() {
   }
 }
 
+// All entries are as wide as the longest name and the widest value ask for: they stand in columns, and what is read
+// moves none of them, so that a finger that is coming down on one meets it.
+function alignEntries() {
+  const all = [...lines.values()];
+  const name = clamp(most(all.map(line => line.entry.nameWidth)), ...NAME_WIDTHS);
+  const digits = most([LEAST_DIGITS, ...all.map(mostDigits)]);
+  element("legend").style.setProperty("--name", `${name}px`);
+  element("legend").style.setProperty("--digits", digits);
+}
+
+// Of all that may be read of the line: its values are between the ends of its scale, unless the last one is elsewhere.
+function mostDigits(line) {
+  const ys = line.scale ? [line.scale.low, line.scale.high, lastY(line)] : [lastY(line)];
+  return most(ys.map(y => valueText(line, y).length));
+}
+
+function lastY({drawn}) {
+  return drawn.length ? drawn.ys[drawn.end - 1] : NaN;  // none, if it came while paused
+}
+
 function readingText(line) {
+  if (hairAt === null || !line.drawn.length) return valueText(line, lastY(line));
   const reach = REACH * (span.right - span.left) / plotInSight().width();
-  const {drawn} = line;
-  if (!drawn.length) return "–";  // it came while paused
   const valueAt = steps ? stepAt : readingAt;
-  const y = hairAt === null ? drawn.ys[drawn.end - 1] : valueAt(line, timeAt(hairAt), reach);
+  return valueText(line, valueAt(line, timeAt(hairAt), reach));
+}
+
+function valueText(line, y) {
   if (Number.isNaN(y)) return "–";
   const scale = line.scale || fittingScale({low: y, high: y});  // a line that was never in the span has none
   return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
@@ -898,17 +959,14 @@ const KEYS = {  // where each key moves the hair
   ArrowRight: part => Math.min(part + HAIR_STEP, 1),
   Home: () => 0,
   End: () => 1,
-  Escape: () => null,
 };
 
-element("placeholder").onkeydown = event => {
-  if (!KEYS[event.key] || event.ctrlKey || event.altKey || event.metaKey) return;
-  event.preventDefault();
-  moveHair(KEYS[event.key](hairAt === null ? 1 : hairAt));
-  if (hairAt === null) return;
+function moveHairByKey(key) {
+  element("placeholder").focus();  // who hears the page is told its value
+  moveHair(KEYS[key](hairAt === null ? 1 : hairAt));
   const readings = shownLines().map(line => `${line.label} ${readingText(line)}`);
   describeHair(Math.round(100 * hairAt), `${localTime(timeAt(hairAt))}: ${readings.join(", ")}`);
-};
+}
 
 element("placeholder").onblur = () => moveHair(null);
 element("placeholder").onscroll = askForDrawing;
@@ -942,8 +1000,7 @@ element("placeholder").onpointerup = () => {
   const range = drag && selected();
   leaveDrag();
   if (!range || range.pixels < SHORTEST_DRAG || range.right - range.left < SHORTEST_SPAN) return;
-  if (!paused) pause();
-  showStill({left: range.left, right: range.right});
+  lookCloser({left: range.left, right: range.right});
 };
 
 element("placeholder").onlostpointercapture = leaveDrag;
@@ -953,8 +1010,25 @@ element("placeholder").onpointerleave = event => {
 };
 
 element("placeholder").ondblclick = () => {
-  if (paused) showStill(paused.span);
+  if (!paused) return;
+  paused.rangesBefore = [];
+  showStill(paused.span);
 };
+
+// Shows a range at rest. Escape leads back to what is shown now.
+function lookCloser(range) {
+  if (!paused) pause();
+  paused.rangesBefore.push(span);
+  showStill(range);
+}
+
+// What Escape does: it takes back the drag, or one step of looking closer, or the rest, or the hair.
+function undo() {
+  if (drag) leaveDrag();
+  else if (paused && paused.rangesBefore.length) showStill(paused.rangesBefore.pop());
+  else if (paused) resume();
+  else moveHair(null);
+}
 
 function leaveDrag() {
   drag = null;
@@ -981,16 +1055,22 @@ function showSelection() {
 // ---- pausing: the picture rests, while points go on coming ----
 
 function pause() {
-  paused = {at: Date.now(), span};
+  paused = {at: Date.now(), span, rangesBefore: []};
   for (const line of lines.values()) line.drawn = line.points.copy();
-  element("pause").textContent = "Resume";
+  showPause();
 }
 
 function resume() {
   paused = null;
   for (const line of lines.values()) line.drawn = line.points;
-  element("pause").textContent = "Pause";
+  showPause();
+  showSpanInMenu();
   askForDrawing();
+}
+
+function showPause() {
+  element("pause").textContent = paused ? "Resume" : "Pause";
+  element("pause").title = paused ? "Live again (Space)" : "Rest, while points go on coming (Space)";
 }
 
 function togglePause() {
@@ -1000,6 +1080,7 @@ function togglePause() {
 
 function showStill(range) {
   span = range;
+  showSpanInMenu();
   outdateScales();
   draw();
 }
@@ -1009,14 +1090,24 @@ function showStill(range) {
 element("pause").onclick = togglePause;
 
 document.addEventListener("keydown", event => {  // wherever the focus is: buttons are pressed by Enter
-  if (event.key === "Escape" && drag) leaveDrag();
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
-  if (event.code !== "Space" || isOther) return;
+  const isOurs = event.code === "Space" || event.key === "Escape" || KEYS[event.key];
+  if (isOther || !isOurs) return;
   event.preventDefault();
-  if (!event.repeat && !drag) togglePause();
+  if (event.key === "Escape") undo();
+  else if (KEYS[event.key]) moveHairByKey(event.key);
+  else if (!event.repeat && !drag) togglePause();
 });
 
+// At rest, where one has looked closer, the menu says how long that is; so any choice of it is another one.
+function showSpanInMenu() {
+  const isCloser = paused && span !== paused.span;
+  if (isCloser) element("still").text = `Still ${durationText(span.right - span.left, threeDigits)}`;
+  element("span").value = isCloser ? element("still").value : chosenSpan;
+}
+
 element("span").onchange = () => {
+  chosenSpan = element("span").value;
   writeAddress();
   outdateScales();
   resume();
@@ -1024,10 +1115,32 @@ element("span").onchange = () => {
 
 element("apart").onclick = () => {
   apart = !apart;
+  isApartKnown = true;
   showPressed();
   writeAddress();
   isLayoutOld = true;
   draw();
+};
+
+const FLAT_TIME = 3 * SECOND;  // a line that looks flat for so long does not do so by chance
+
+let isApartKnown = false;  // whether it was offered or pressed
+let notFlatAt = Date.now();  // when no line looked flat, last
+
+// Offers Apart, once, for as long as a line looks flat.
+function offerApart(shown) {
+  const isFlat = !apart && !fixedScale && shown.some(line => looksFlat(line, strips[0].shownScale));
+  if (!isFlat) {
+    notFlatAt = Date.now();
+    element("hint").hidden = true;
+  } else if (!paused && !isApartKnown && Date.now() - notFlatAt > FLAT_TIME) {
+    isApartKnown = true;
+    element("hint").hidden = false;
+  }
+}
+
+element("dismiss").onclick = () => {
+  element("hint").hidden = true;
 };
 
 element("steps").onclick = () => {
@@ -1074,8 +1187,10 @@ function showChoices() {
   if (asked > 0 && asked <= LONGEST_SPAN) {
     select.value = asked;  // or "", if there is no such option
     if (!select.value) select.add(new Option(durationText(asked * SECOND, threeDigits), asked, true, true));
+    chosenSpan = select.value;
   }
   showPressed();
+  showPause();
 }
 
 // ---- on paper: as wide as that, light, without buttons ----
@@ -1097,17 +1212,19 @@ const LONGEST_WAIT = 4 * SECOND;
 
 const FAILURES_IN_A_ROW = 2;  // after so many it seems to be no passing fault
 
+let wasConnected = false;
 let attempts = 0;  // to connect, since it last was connected
 let retry = null;  // the timer of the next one
 
 function connect() {
-  if (retry) element("retry").textContent = "Trying again";
+  if (retry) element("retry").textContent = ", trying again";
   clearTimeout(retry);
   retry = null;
   attempts += 1;
   const scheme = location.protocol.replace("http", "ws");
   const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(address.get("ws")) || DEFAULT_WS_PORT}/`);
   ws.onopen = () => {
+    wasConnected = true;
     attempts = 0;
     openedAt = Date.now();
     for (const line of lines.values()) line.comesAgain = true;
@@ -1120,7 +1237,8 @@ function connect() {
     openedAt = 0;
     retry = setTimeout(connect, spread);
     const hint = attempts >= FAILURES_IN_A_ROW ? " (the server's log may tell why)" : "";
-    showStatus(event.wasClean ? "Closed" : "Error", `Next try in ${(spread / SECOND).toFixed(1)} s${hint}`);
+    const failure = wasConnected ? "Server gone" : "Not Connected";
+    showStatus(event.wasClean ? "Closed" : failure, `, next try in ${(spread / SECOND).toFixed(1)} s${hint}`);
   };
 }
 

@@ -24,6 +24,7 @@ from browser import (
     number_of,
     pixel,
     place,
+    still,
     toggle,
     values,
     xs,
@@ -186,7 +187,7 @@ def test_a_constant_line_stands_in_the_middle(feed):
         bottom, top = axes(feed.page)["y"]
         assert bottom < top
         if abs(y) < 1e307:
-            assert (bottom + top) / 2 == pytest.approx(y), y
+            assert (y - bottom) / (top - bottom) == pytest.approx(0.5, abs=0.11), y
         assert float(values(feed.page)[str(y)]) == pytest.approx(y, rel=1e-3)
         toggle(feed.page, str(y))
 
@@ -233,6 +234,21 @@ def test_the_address_can_fix_the_scale(feed):
     assert axes(feed.page, 0)["y"] == axes(feed.page, 1)["y"] == [-1, 2.5]
 
 
+def test_a_line_outside_a_fixed_scale_says_so_and_fills_nothing(feed):
+    feed = feed("&y=0,10")
+    page = feed.page
+    feed.line("high", value=lambda i: 900 + i % 3)
+    feed.line("within", value=lambda i: 5 + i % 10)
+    feed.line("low", value=lambda i: -7)
+    assert {label: entry["note"] for label, entry in entries(page).items()} == {
+        "high": "above the scale", "within": "", "low": "below the scale"}
+    toggle(page, "within")
+    for y in (1, 5, 9):
+        assert pixel(page, NOW - 4950, y)[3] == 0, "nothing is drawn there"
+    feed.line("high", ago=-10, value=lambda i: 4)
+    assert entries(page)["high"]["note"] == "" and pixel(page, NOW + 5050, 1)[3] > 0
+
+
 def test_what_an_address_cannot_mean_is_left_alone(feed):
     feed = feed()
     url = feed.page.url
@@ -258,7 +274,7 @@ def test_fast_and_slow_lines_fill_the_same_axis(feed):
 def test_the_span_can_be_chosen_and_lines_reach_its_edges(feed):
     feed = feed()
     select = feed.page.get_by_role("combobox", name="Span of time")
-    assert select.locator("option").all_inner_texts() == ["100 points", "10 s", "1 min", "10 min", "1 h"]
+    assert select.locator("option:not([hidden])").all_inner_texts() == ["100 points", "10 s", "1 min", "10 min", "1 h"]
     feed.line("fast", 1000, 0.1)
     feed.line("slow", 90, 45)
     for name, seconds in (("10 s", 10), ("1 min", 60), ("10 min", 600), ("1 h", 3600)):
@@ -297,6 +313,46 @@ def test_the_address_holds_the_view_and_is_obeyed(feed):
     page.goto(before.replace("span=60", "span=90"))
     wait_until(lambda: page.inner_text("#conn_status") == "Connected")
     assert page.locator("#span option:checked").inner_text() == "1.5 min"
+
+
+def reload(feed):
+    """The page anew; it has got no points yet."""
+    feed.sockets.clear()
+    feed.sent = 0
+    feed.page.reload()
+    wait_until(lambda: feed.sockets and feed.page.inner_text("#conn_status") == "Connected")
+
+
+def test_hidden_lines_stay_hidden_after_a_reload_until_they_are_shown_or_forgotten(feed):
+    feed = feed("&apart")
+    page = feed.page
+    for label in ("a,b", "c & d", "old", "shown"):
+        feed.line(label, ago=300 if label == "old" else 0)
+    for label in ("a,b", "c & d", "old"):
+        toggle(page, label)
+    assert page.url.split("&", 2)[2] == "hide=a,b&hide=c+%26+d&hide=old"
+    reload(feed)
+    feed.line("shown")
+    page.click("#apart")        # the address keeps those that have not come yet
+    for label in ("a,b", "c & d", "old"):
+        feed.line(label, ago=300 if label == "old" else 0)
+    assert list(lines(page)) == ["shown"] and axes(page)["values"]
+    assert page.get_by_role("button", name="c & d", pressed=False).count() == 1
+    toggle(page, "a,b")
+    page.get_by_role("button", name="Forget old").click()
+    assert list(lines(page)) == ["a,b", "shown"] and page.url.split("&", 1)[1] == "hide=c+%26+d"
+    feed.send("old", [NOW, 1])
+    assert list(lines(page)) == ["a,b", "old", "shown"]
+
+
+def test_an_address_never_becomes_too_long_for_the_server(feed):
+    feed = feed()
+    for number in range(64):
+        label = f"{number:02}" + "長" * 62
+        feed.send(label, [NOW, 1])
+        toggle(feed.page, label)
+    assert lines(feed.page) == {} and 5000 < len(feed.page.url) < 8000
+    reload(feed)
 
 
 # ---- lines that stop, and clocks that are wrong ----
@@ -875,6 +931,96 @@ def test_no_reading_changes_the_width_of_an_entry(feed):
     assert [entry.bounding_box() for entry in page.locator(".entry").all()] == before
 
 
+@pytest.mark.parametrize("means", ["mouse", "finger", "keyboard"])
+def test_a_press_on_the_cross_forgets_the_line_also_where_values_are_read_elsewhere(feed, means):
+    feed = feed("&span=10", has_touch=True, viewport={"width": 800, "height": 600})
+    page = feed.page
+    for label in "abc":
+        feed.line(label, 50, ago=300, value=lambda i: -123_456.75 + i % 2 / 4)
+    feed.line("live")
+    for label in "abc":
+        if means == "finger":
+            page.touchscreen.tap(*place(page, NOW - 5000))
+        else:
+            page.keyboard.press("ArrowLeft")
+        wait_until(lambda label=label: values(page)[label] == "–")
+        cross = page.get_by_role("button", name=f"Forget {label}")
+        box = cross.bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        if means == "finger":
+            page.touchscreen.tap(*middle)
+        elif means == "mouse":
+            page.mouse.move(*middle)
+            page.mouse.down()
+            assert cross.bounding_box() == box
+            page.mouse.up()
+        else:
+            cross.press("Enter")
+        wait_until(lambda label=label: label not in legend(page))
+    assert legend(page) == ["live"]
+
+
+def test_nothing_moves_under_a_press_even_if_a_line_stops_meanwhile(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("old", ago=300)
+    for label in ("a", "b", "c"):
+        feed.line(label)
+    cross = page.get_by_role("button", name="Forget old")
+    before = [entry.bounding_box() for entry in page.locator(".entry").all()]
+    cross.hover()
+    page.mouse.down()
+    page.clock.set_fixed_time(NOW / 1000 + 60)
+    still(page)
+    assert [entry.bounding_box() for entry in page.locator(".entry").all()] == before
+    page.mouse.up()
+    assert legend(page) == ["a", "b", "c"]
+    wait_until(lambda: entries(page)["a"]["note"] == "stopped 1 min ago")
+
+
+def test_a_note_and_a_cross_that_come_change_no_entrys_width(feed):
+    feed = feed()
+    page = feed.page
+    for label in ("a", "b", "c"):
+        feed.line(label)
+
+    def sides():
+        return [(box["x"], box["width"]) for box in (entry.bounding_box() for entry in page.locator(".entry").all())]
+    before = sides()
+    for seconds in (5, 10, 50, 1000):
+        feed.passes(seconds)
+        feed.line("c")
+        assert sides() == before
+    assert entries(page)["a"]["note"] == "stopped 17 min ago" and entries(page)["a"]["forget"]
+    assert page.get_by_role("button", name="Forget c").count() == 0, "it is not there, only its room"
+
+
+@pytest.mark.parametrize(("width", "columns"), [(360, 1), (800, 3), (1200, 5)])
+def test_many_entries_stand_in_columns(feed, width, columns):
+    feed = feed(viewport={"width": width, "height": 640})
+    page = feed.page
+    feed.fill(640, "{x: now - 640 + i, y: (i % 64) * 10 ** (i % 3), label: `sensor ${i % 64}`}")
+    boxes = [entry.bounding_box() for entry in page.locator(".entry").all()]
+    lefts = {box["x"] for box in boxes}
+    assert len(lefts) >= columns and len({box["width"] for box in boxes}) == 1
+    assert max(box["x"] + box["width"] for box in boxes) <= width
+    for part in ("bdi", ".value"):
+        found = page.eval_on_selector_all(f".entry {part}", "all => all.map(one => one.getBoundingClientRect().left)")
+        assert len(set(found)) == len(lefts), part
+
+
+def test_an_entry_has_room_for_its_name_and_its_value(feed):
+    feed = feed(viewport={"width": 360, "height": 640})
+    page = feed.page
+    for label, size in (("v", 1_767_225_600_000), ("a temperature", -21.5), ("x", 1e-300)):
+        feed.line(label, value=lambda i, size=size: size * (1 + i % 3))
+    assert page.eval_on_selector_all(".entry bdi, .entry .value", """parts => parts.filter(one =>
+        one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0).map(one => one.textContent)""") == []
+    assert page.locator("#legend").evaluate("one => one.scrollWidth <= one.clientWidth")
+    feed.line("W" * 64)
+    assert page.locator("#legend").evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 def test_the_value_of_a_hidden_line_is_written_as_before(feed):
     feed = feed()
     for label, size in (("huge", 3.2e9), ("tiny", 3e-6), ("usual", 21.123456)):
@@ -1004,6 +1150,31 @@ def test_arrow_keys_move_the_hair_and_say_what_is_there(feed):
     assert not page.is_visible("#hair")
 
 
+def test_arrow_keys_read_as_soon_as_the_page_is_open_and_a_menu_keeps_its_own(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("a", 101, 0.1, value=lambda i: i)
+    page.keyboard.press("ArrowLeft")
+    assert values(page)["a"] == "99" and page.is_visible("#hair")
+    page.focus("#pause")
+    page.keyboard.press("Home")
+    assert values(page)["a"] == "1"
+    page.focus("#span")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#span").input_value() == "10" and not page.is_visible("#hair")
+
+
+def test_no_pointer_over_the_graph_promises_that_a_click_does_something(feed):
+    feed = feed()
+    feed.line("a")
+    cursor = "getComputedStyle(document.querySelector('.room')).cursor"
+    hover(feed.page, NOW - 5000)
+    assert feed.page.evaluate(cursor) == "default"
+    feed.page.mouse.down()
+    assert feed.page.evaluate(cursor) == "ew-resize"
+    feed.page.mouse.up()
+
+
 # ---- looking closer ----
 
 def test_dragging_shows_a_range_at_rest_and_points_that_come_are_not_lost(feed):
@@ -1069,6 +1240,40 @@ def test_escape_takes_a_drag_back(feed):
     assert not page.is_visible("#selection")
     page.mouse.up()
     assert page.inner_text("#pause") == "Pause" and axes(page) == before
+
+
+def test_escape_goes_back_step_by_step_to_the_live_picture(feed):
+    feed = feed()
+    page = feed.page
+    points = feed.line("a", 100, 0.1)
+    whole = axes(page)["x"]
+    drag(page, points[40][0], points[80][0])
+    first = axes(page)["x"]
+    drag(page, points[50][0], points[60][0])
+    drag(page, points[52][0], points[55][0])
+    for seen in ([points[50][0], points[60][0]], first, whole):
+        page.keyboard.press("Escape")
+        assert axes(page)["x"] == pytest.approx(seen, abs=20) and page.inner_text("#pause") == "Resume"
+    feed.line("a", 20, 0.1, ago=-2)
+    assert axes(page)["x"] == whole
+    page.keyboard.press("Escape")
+    page.evaluate("draw()")
+    assert page.inner_text("#pause") == "Pause" and axes(page)["x"][1] == NOW + 2000
+    assert page.is_visible("#hair")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#hair")
+
+
+def test_escape_after_a_double_click_is_live_again(feed):
+    feed = feed()
+    page = feed.page
+    points = feed.line("a", 100, 0.1)
+    drag(page, points[40][0], points[80][0])
+    drag(page, points[50][0], points[60][0])
+    page.mouse.dblclick(*place(page, points[52][0]))
+    assert axes(page)["x"] == [points[0][0], NOW] and page.inner_text("#pause") == "Resume"
+    page.keyboard.press("Escape")
+    assert page.inner_text("#pause") == "Pause"
 
 
 def test_a_line_that_crosses_the_range_is_fitted_as_it_is_drawn_there(feed):
@@ -1145,6 +1350,41 @@ def test_another_span_is_live_again(feed):
     assert feed.page.inner_text("#pause") == "Pause" and length(feed.page) == 10
 
 
+def test_at_rest_the_menu_says_how_long_a_range_is_and_any_choice_of_it_is_live_again(feed):
+    feed = feed("&span=10")
+    page = feed.page
+    points = feed.line("a", 200)
+
+    def chosen():
+        return page.locator("#span option:checked").inner_text()
+    width = page.locator("#span").bounding_box()["width"]
+    drag(page, points[120][0], points[190][0])
+    assert re.fullmatch(r"Still (7|6\.9\d|7\.0\d) s", chosen())
+    assert page.locator("#span").bounding_box()["width"] == width
+    page.click("#apart")
+    assert "span=10&" in page.url, "the address has what will be live again"
+    drag(page, points[150][0], points[160][0])
+    assert re.fullmatch(r"Still (1|1\.0\d) s|Still 9\d\d ms", chosen())
+    page.keyboard.press("Escape")
+    assert re.fullmatch(r"Still (7|6\.9\d|7\.0\d) s", chosen())
+    page.keyboard.press("Escape")
+    assert chosen() == "10 s" and page.inner_text("#pause") == "Resume"
+    drag(page, points[150][0], points[160][0])
+    page.select_option("#span", "10")
+    page.evaluate("draw()")
+    assert page.inner_text("#pause") == "Pause" and chosen() == "10 s" and length(page) == 10
+    drag(page, points[150][0], points[160][0])
+    page.keyboard.press("Space")
+    assert chosen() == "10 s"
+
+
+def test_pause_and_resume_name_the_space_bar(feed):
+    page = feed().page
+    for name in ("Pause", "Resume", "Pause"):
+        assert "Space" in page.get_by_role("button", name=name).get_attribute("title")
+        page.keyboard.press("Space")
+
+
 def test_the_space_bar_opens_the_choice_of_spans_and_does_not_pause(feed):
     feed = feed()
     feed.page.focus("#span")
@@ -1196,6 +1436,74 @@ def test_strips_of_any_height_have_at_least_two_values_and_a_stopped_line_has_no
         if seconds < 11:
             feed.line("flat", 10, 0.1, value=lambda i: 21.5)
     assert page.locator(".strip:not(.time)").count() == 1 and list(lines(page)) == ["flat"]
+
+
+def test_where_a_line_looks_flat_beside_another_apart_is_offered_once(feed):
+    feed = feed()
+    page = feed.page
+    hint = page.locator("#hint")
+
+    def draws(seconds, *labels):
+        for _ in range(seconds):
+            feed.passes(1)
+            for label in labels:
+                feed.line(label, value=lambda i, size=100 if label == "big" else 0.1: 5 + size * (i % 10))
+    draws(10, "small")
+    feed.line("constant", value=lambda i: 7)
+    draws(10, "small")
+    assert not hint.is_visible(), "nothing varies that is not seen to"
+    draws(1, "small", "big")
+    assert not hint.is_visible(), "it may pass"
+    draws(4, "small", "big")
+    assert hint.is_visible() and "Apart" in hint.inner_text()
+    before = page.locator("#placeholder").bounding_box()
+    draws(10, "small", "big")
+    assert hint.is_visible()
+    page.get_by_role("button", name="Dismiss").click()
+    assert not hint.is_visible() and page.locator("#placeholder").bounding_box() == before
+    draws(10, "small", "big")
+    assert not hint.is_visible()
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+@pytest.mark.parametrize("way", ["#apart", "#legend >> text=big"])
+def test_the_offer_goes_away_when_nothing_looks_flat_any_more(feed, way, is_paused):
+    feed = feed()
+    page = feed.page
+    for _ in range(5):
+        feed.passes(1)
+        feed.line("small")
+        feed.line("big", value=lambda i: 1000 * i)
+    assert page.is_visible("#hint")
+    if is_paused:
+        page.click("#pause")
+    for _ in "there", "and back":
+        page.click(way)
+        for _ in range(5):
+            feed.passes(1)
+        assert not page.is_visible("#hint")
+
+
+def test_no_offer_where_the_scale_is_fixed_or_the_lines_are_apart(feed):
+    for query in ("&y=0,1000", "&apart"):
+        tab = feed(query)
+        for _ in range(5):
+            tab.passes(1)
+            tab.line("small")
+            tab.line("big", value=lambda i: 1000 * i)
+        assert not tab.page.is_visible("#hint"), query
+
+
+def test_the_axis_of_a_constant_ends_round(feed):
+    feed = feed("&apart")
+    page = feed.page
+    for label, y in (("a", 7.3), ("b", 230.47), ("c", -21.5), ("d", 0), ("e", 1000), ("f", 0.0123)):
+        feed.line(label, value=lambda i, y=y: y)
+    seen = [axes(page, strip) for strip in range(6)]
+    ends = [[0, 16], [0, 500], [-50, 0], [-1, 1], [0, 2000], [0, 0.025]]
+    for one, both in zip(seen, ends, strict=True):
+        assert one["y"] == pytest.approx(both)
+        assert sorted(number_of(text) for text in one["values"]) == pytest.approx(both)
 
 
 def test_many_strips_scroll_and_none_is_less_than_60_pixels_high(feed):
@@ -1589,6 +1897,7 @@ def test_axe_finds_nothing_that_is_in_anybodys_way(feed, scheme, apart):
     toggle(page, "old and hidden")
     toggle(page, "hidden")
     hover(page, NOW - 1000)
+    page.evaluate("document.querySelector('#hint').hidden = false")
     page.evaluate((Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text())     # see tests/run
     found = page.evaluate("axe.run()")["violations"]
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []

@@ -88,6 +88,16 @@ def test_the_redirect_keeps_a_number_of_points_and_nothing_else(quiet, points, k
     assert "X-Evil" not in headers
 
 
+@pytest.mark.parametrize(("label", "is_kept"), [
+    ("a", True), ("a%2C+%26%C3%BC", True), ("room/hum", True), ("%0d%0aX-Evil:%20yes", True), ("", False),
+    ("\xff", False), ("%", False), ("%zz", False), ("a<b", False), ('"', False), ("\x7f", False)])
+def test_the_redirect_keeps_a_hidden_label_as_it_is_written_if_that_is_safe(quiet, label, is_kept):
+    status, headers, _ = fetch(quiet, f"/graph.html?hide={label}&apart")
+    kept = f"&hide={label}" if is_kept else ""
+    assert (status, headers["Location"]) == (302, f"/graph.html?ws={quiet.ws_port}{kept}&apart")
+    assert "X-Evil" not in headers
+
+
 @pytest.mark.parametrize("path", [
     "/zws.py", "/README.md", "/requirements.txt", "/.git/config", "/.gitignore", "/tests/run", "/favicon.ico", "/flot",
     "/flot/", "/flot/package.json", "/flot/copy.js", "/graph.html/", "/graph.html/x", "/graph.js.map", "/GRAPH.HTML",
