@@ -1382,10 +1382,10 @@ function paintStrip(context, {plot}, scale) {
 // A text stands where it stands on the page. A name that is too long for its strip is squeezed.
 function paintText(context, node) {
   const {left, top, right, width, height} = node.getBoundingClientRect();
-  const isSeen = width > 0 && height > 0;
+  const {fontWeight, fontSize, fontFamily, color, fill, visibility} = getComputedStyle(node);
+  const isSeen = width > 0 && height > 0 && visibility === "visible";
   if (!isSeen || node.children.length || !node.textContent) return;
   const isTick = node instanceof SVGElement;
-  const {fontWeight, fontSize, fontFamily, color, fill} = getComputedStyle(node);
   context.font = `${fontWeight} ${fontSize} ${fontFamily}`;
   context.fillStyle = isTick ? fill : color;
   const rows = isTick ? [{text: node.textContent, left, top, height}] : rowsOf(node.firstChild);

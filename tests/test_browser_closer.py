@@ -242,7 +242,7 @@ def test_a_picture_holds_all_strips_and_all_names_of_64_lines(feed):
     legend_rows, strip_rows = [], []
     for _, color in sorted(by_label.items()):
         rows = seen.rows_with(color)
-        gap = max(range(1, len(rows)), key=lambda i, rows=rows: rows[i] - rows[i - 1])
+        gap = max(range(1, len(rows)), key=lambda i: rows[i] - rows[i - 1])
         assert 20 <= rows[gap - 1] - rows[0] <= 30, "the swatch"
         assert 50 <= rows[-1] - rows[gap] <= 120, "the line and its name"
         legend_rows.append(rows[0])
