@@ -530,7 +530,8 @@ const PLAIN_BELOW = 1e18;  // or not less than this, all are written with an exp
 const LARGE_UNITS = [[1e15, " P"], [1e12, " T"], [1e9, " G"]];
 const MOST_DIGITS = 15;  // that a number has
 const ROUNDED_UP_FROM = 0.9995;  // of a unit: with three digits that is one
-const UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]];
+const DURATION_UNITS = [[YEAR, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]];
+const FREQUENCY_UNITS = [[1e6, "MHz"], [1e3, "kHz"], [1, "Hz"], [1e-3, "mHz"], [1e-6, "µHz"]];
 
 // A number with as many digits as it takes to tell it from others that differ by `difference`. Numbers of one scale, of
 // which `size` is the greatest, are written in the same way.
@@ -557,13 +558,14 @@ function legibleDifference({decimals, scale}) {
   return scale.isConstant ? received : Math.max(received, legible);
 }
 
-// A duration in its greatest unit.
-function durationText(duration, round) {
-  const [size, unit] = UNITS.find(([size]) => duration >= ROUNDED_UP_FROM * size) || UNITS.at(-1);
-  return `${round(duration / size)} ${unit}`;
+function inGreatestUnit(units, number, round) {
+  const [size, unit] = units.find(([size]) => number >= ROUNDED_UP_FROM * size) || units.at(-1);
+  return `${round(number / size)} ${unit}`;
 }
 
 const threeDigits = number => Number(number.toPrecision(3));
+const durationText = (duration, round) => inGreatestUnit(DURATION_UNITS, duration, round);
+const frequencyText = duration => inGreatestUnit(FREQUENCY_UNITS, SECOND / duration, threeDigits);
 
 // Whole milliseconds only: Flot would write 59.9996 s as 59.000 s.
 function localTime(time, format = "%H:%M:%S.%3s") {
@@ -640,7 +642,7 @@ function drawFrame() {
   const start = performance.now();
   isDrawingAskedFor = false;
   isResting = true;
-  const isPressed = drag || element("legend").matches(":active");
+  const isPressed = isBeingDragged() || element("legend").matches(":active");
   if (!isPressed || isLayoutOld) draw();  // what is under the pointer must stay there
   setTimeout(() => {  // The browser paints first, which is most of the work.
     const work = performance.now() - start;
@@ -684,7 +686,7 @@ function draw() {
     for (const line of lines.values()) line.stopped = isStopped(line, now);
     const leading = leadingLines(shown, now);
     for (const line of shown) line.holds = !line.stopped && leading.includes(line);
-    if (!drag) span = liveSpan(leading, now, chosenLength(), datalen);
+    if (!isBeingDragged()) span = liveSpan(leading, now, chosenLength(), datalen);
   }
   const columns = Math.max(element("placeholder").clientWidth, 1);
   for (const line of shown) fitLine(line, columns, now);
@@ -865,9 +867,10 @@ function newEntry(label) {
   return {whole, swatch, nameWidth, value, note, forget};
 }
 
-// Each line's last value or, with a hair, its value there; and what is odd about the line.
+// Each line's last value or, with a hair, its value there, or the difference over a range; and what is odd about it.
 function showReadings() {
   placeHair();
+  element("legend").classList.toggle("differences", isRangeShown());
   element("limit").hidden = lines.size < MAX_LINES;
   const now = Date.now();
   for (const line of lines.values()) {
@@ -901,10 +904,9 @@ function lastY({drawn}) {
 }
 
 function readingText(line) {
-  if (hairAt === null || !line.drawn.length) return valueText(line, lastY(line));
-  const reach = REACH * (span.right - span.left) / plotInSight().width();
-  const valueAt = steps ? stepAt : readingAt;
-  return valueText(line, valueAt(line, timeAt(hairAt), reach));
+  if (!line.drawn.length) return valueText(line, NaN);  // it came while paused
+  if (isRangeShown()) return differenceText(line, selected());
+  return valueText(line, hairAt === null ? lastY(line) : valueAt(line, timeAt(hairAt)));
 }
 
 function valueText(line, y) {
@@ -913,13 +915,26 @@ function valueText(line, y) {
   return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
 }
 
+function valueAt(line, time) {
+  const reach = REACH * (span.right - span.left) / plotInSight().width();
+  return steps ? stepAt(line, time, reach) : readingAt(line, time, reach);
+}
+
+// By how much the line is higher at the right end of a range than at the left one.
+function differenceText(line, {left, right}) {
+  const y = valueAt(line, right) - valueAt(line, left);
+  if (Number.isNaN(y)) return "–";
+  const scale = line.scale || fittingScale({low: Math.min(y, 0), high: Math.max(y, 0)});
+  return `Δ ${numberText(y, legibleDifference({decimals: line.decimals, scale}), scale.high - scale.low)}`;
+}
+
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 function placeHair() {
   const hair = element("hair");
-  hair.hidden = hairAt === null || !lines.size || !element("selection").hidden;
+  hair.hidden = hairAt === null || !lines.size || isRangeShown();
   if (hair.hidden) return;
   hair.style.left = `${pixelAt(hairAt)}px`;
   hair.classList.toggle("flipped", hairAt > 0.5);
@@ -981,19 +996,24 @@ const SHORTEST_DRAG = 5;  // pixels; less is a click
 let drag = null;  // {from, to}: parts of the span
 
 element("placeholder").onpointerdown = event => {
-  if (!event.isPrimary) return leaveDrag();  // a second finger
   const isOnScrollBar = event.target === element("placeholder") && event.offsetX >= event.target.clientWidth;
   if (event.button !== 0 || isOnScrollBar) return;
-  const part = partAt(event.pageX);
-  drag = {from: part, to: part};
-  moveHair(part);
   element("placeholder").setPointerCapture(event.pointerId);
+  leaveDrag();
+  if (event.pointerType === "touch") fingers.set(event.pointerId, event);
+  const {part} = gripOf(event);
+  if (event.shiftKey || fingers.size === 2) takeHold(event);
+  else if (event.isPrimary) drag = {from: part, to: part};
+  moveHair(part);
 };
 
 element("placeholder").onpointermove = event => {
-  if (drag) drag.to = partAt(event.pageX);
+  if (fingers.has(event.pointerId)) fingers.set(event.pointerId, event);
+  const {part} = gripOf(event);
+  if (drag) drag.to = part;
+  if (hold) moveHold(event);
   showSelection();
-  moveHair(partAt(event.pageX));
+  moveHair(part);
 };
 
 element("placeholder").onpointerup = () => {
@@ -1003,7 +1023,10 @@ element("placeholder").onpointerup = () => {
   lookCloser({left: range.left, right: range.right});
 };
 
-element("placeholder").onlostpointercapture = leaveDrag;
+element("placeholder").onlostpointercapture = event => {
+  fingers.delete(event.pointerId);
+  leaveDrag();
+};
 
 element("placeholder").onpointerleave = event => {
   if (event.pointerType === "mouse") moveHair(null);
@@ -1024,6 +1047,7 @@ function lookCloser(range) {
 
 // What Escape does: it takes back the drag, or one step of looking closer, or the rest, or the hair.
 function undo() {
+  hold = null;  // a picture that is being moved is where it was before, and stays there
   if (drag) leaveDrag();
   else if (paused && paused.rangesBefore.length) showStill(paused.rangesBefore.pop());
   else if (paused) resume();
@@ -1032,6 +1056,7 @@ function undo() {
 
 function leaveDrag() {
   drag = null;
+  hold = null;
   showSelection();
   askForDrawing();
 }
@@ -1049,7 +1074,83 @@ function showSelection() {
   const {left, right, edge, pixels} = selected();
   selection.style.left = `${edge}px`;
   selection.style.width = `${pixels}px`;
-  setText(selection.firstChild, `Δt ${durationText(right - left, threeDigits)}`);
+  selection.classList.toggle("flipped", timeAt(0.5) < (left + right) / 2);
+  setText(selection.firstChild, `Δt ${durationText(right - left, threeDigits)} · ${frequencyText(right - left)}`);
+}
+
+function isRangeShown() {
+  return !element("selection").hidden;
+}
+
+// ---- the still picture is moved, by dragging with Shift or with two fingers, and stretched by these or the wheel ----
+
+const PIXELS_PER_TURN = [1, 30, 300];  // for each unit in which browsers tell how far a wheel was turned
+const TURN_PIXELS = 400;  // make the span e times as long,
+const PINCH_PIXELS = 100;  // or these with Ctrl, as which browsers tell of a pinch on a touchpad;
+const MOST_PER_TURN = 0.3;  // but one turn makes it no longer than e to the power of this
+const RUN_TIME = SECOND / 2;  // turns that follow so soon belong together: Escape takes them back at once
+
+const fingers = new Map();  // on the graph: pointerId -> the last event
+let hold = null;  // {time, part, length, distance, isMoving}: the time that is held, and how it all was at first
+let lastTurn = {range: null, at: 0};  // of the wheel: what it has shown, and when
+
+const isBeingDragged = () => drag !== null || hold !== null;
+const lengthOf = ({left, right}) => right - left;
+const wholeSpan = () => (paused ? paused.span : span);
+
+// Where the pointer is, or the middle between two fingers, and how far these are apart.
+function gripOf(event) {
+  if (fingers.size !== 2) return {part: partAt(event.pageX), distance: 1};
+  const [one, two] = fingers.values();
+  const distance = Math.max(Math.hypot(one.pageX - two.pageX, one.pageY - two.pageY), 1);
+  return {part: partAt((one.pageX + two.pageX) / 2), distance};
+}
+
+function takeHold(event) {
+  const {part, distance} = gripOf(event);
+  hold = {time: timeAt(part), part, length: lengthOf(span), distance, isMoving: false};
+}
+
+// The time that is held stays at the pointer, or between the fingers.
+function moveHold(event) {
+  const {part, distance} = gripOf(event);
+  const pixels = Math.abs(pixelAt(part) - pixelAt(hold.part)) + Math.abs(distance - hold.distance);
+  if (!hold.isMoving && pixels < SHORTEST_DRAG) return;
+  const range = spanAround(hold.time, part, hold.length * hold.distance / distance);
+  if (hold.isMoving) showStill(range);
+  else lookCloser(range);
+  hold.isMoving = true;
+}
+
+// The span in which a time is at this part. It is no longer than the whole that was paused, and ends no later; but it
+// may begin earlier, if there are points.
+function spanAround(time, part, wantedLength) {
+  const whole = wholeSpan();
+  const length = clamp(wantedLength, Math.min(SHORTEST_SPAN, lengthOf(whole)), lengthOf(whole));
+  const oldest = least(shownLines().filter(({drawn}) => drawn.length).map(({drawn}) => drawn.xs[drawn.start]));
+  const left = clamp(time - part * length, Math.min(oldest, whole.left), whole.right - length);
+  return {left, right: left + length};
+}
+
+element("placeholder").onwheel = event => {
+  const {scrollHeight, clientHeight} = element("placeholder");
+  const scrollsStrips = scrollHeight > clientHeight && !event.ctrlKey;
+  if (scrollsStrips || isBeingDragged() || !event.deltaY || !lines.size) return;
+  const pixels = event.deltaY * PIXELS_PER_TURN[event.deltaMode];
+  const turn = clamp(pixels / (event.ctrlKey ? PINCH_PIXELS : TURN_PIXELS), -MOST_PER_TURN, MOST_PER_TURN);
+  const length = Math.exp(turn) * lengthOf(span);
+  const part = partAt(event.pageX);
+  const isPart = length < lengthOf(wholeSpan()) - SHORTEST_SPAN;  // computed times are not exact
+  const range = isPart ? spanAround(timeAt(part), part, length) : wholeSpan();
+  if (range !== span || event.ctrlKey) event.preventDefault();  // else the page may scroll: there is no wider span
+  if (range !== span) turnTo(range, event.timeStamp);
+};
+
+function turnTo(range, now) {
+  const isSameRun = span === lastTurn.range && now - lastTurn.at < RUN_TIME;
+  lastTurn = {range, at: now};
+  if (isSameRun) showStill(range);
+  else lookCloser(range);
 }
 
 // ---- pausing: the picture rests, while points go on coming ----
@@ -1096,7 +1197,7 @@ document.addEventListener("keydown", event => {  // wherever the focus is: butto
   event.preventDefault();
   if (event.key === "Escape") undo();
   else if (KEYS[event.key]) moveHairByKey(event.key);
-  else if (!event.repeat && !drag) togglePause();
+  else if (!event.repeat && !isBeingDragged()) togglePause();
 });
 
 // At rest, where one has looked closer, the menu says how long that is; so any choice of it is another one.
@@ -1156,13 +1257,16 @@ function showPressed() {
   element("steps").setAttribute("aria-pressed", steps);
 }
 
-element("save").onclick = () => {
+element("save").onclick = () => download(new Blob([csvOf(shownLines(), span)], {type: "text/csv"}), "csv");
+element("picture").onclick = () => pictureOfGraph().toBlob(blob => download(blob, "png"));
+
+function download(blob, ending) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([csvOf(shownLines(), span)], {type: "text/csv"}));
-  link.download = localTime(Date.now(), "zws %Y-%m-%d %H.%M.%S.csv");
+  link.href = URL.createObjectURL(blob);
+  link.download = localTime(Date.now(), `zws %Y-%m-%d %H.%M.%S.${ending}`);
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), MINUTE);  // when the browser has surely read it
-};
+}
 
 // As RFC 4180 has it.
 function csvOf(shown, range) {
@@ -1193,16 +1297,120 @@ function showChoices() {
   showPause();
 }
 
-// ---- on paper: as wide as that, light, without buttons ----
+// ---- on paper: light, without buttons, and with all that has to be scrolled to on the screen ----
 
-function putOnPaper(isOnPaper) {
-  document.documentElement.classList.toggle("paper", isOnPaper);
+const PRINT_WIDTH = 680;  // pixels; so wide are both A4 and Letter, upright, without their margins
+const PRINT_HEIGHT = 420;  // pixels, at least
+
+let scrolledBefore = [];  // what was scrolled on the screen, and how far
+
+function putOnPaper(width, height) {
+  const root = document.documentElement;
+  scrolledBefore = [element("legend"), element("placeholder")].map(box => [box, box.scrollTop]);
+  root.style.setProperty("--paper-width", `${width}px`);
+  root.style.setProperty("--paper-height", `${height}px`);
+  root.classList.add("paper");
   isLayoutOld = true;
   draw();
 }
 
-addEventListener("beforeprint", () => putOnPaper(true));
-addEventListener("afterprint", () => putOnPaper(false));
+function takeOffPaper() {
+  document.documentElement.classList.remove("paper");
+  isLayoutOld = true;
+  draw();
+  for (const [box, scrollTop] of scrolledBefore) box.scrollTop = scrollTop;
+  draw();  // the strips that are in sight now
+}
+
+addEventListener("beforeprint", () => putOnPaper(PRINT_WIDTH, PRINT_HEIGHT));
+addEventListener("afterprint", takeOffPaper);
+
+// ---- a picture: the legend and the graph as on paper, painted on one canvas ----
+
+const PICTURE_SCALE = 2;  // times the resolution of the screen,
+const MOST_PIXELS = 2 ** 26;  // unless it had more pixels than all browsers can handle
+const PICTURE_FOOT = 22;  // pixels of the page, for the time below the graph
+
+// The page goes on paper, is painted and comes back, all before the browser shows anything of it.
+function pictureOfGraph() {
+  const {clientWidth, clientHeight} = element("placeholder");
+  putOnPaper(clientWidth, clientHeight);
+  const canvas = paintedGraph();
+  takeOffPaper();
+  return canvas;
+}
+
+function paintedGraph() {
+  const {left, right, bottom} = element("graph").getBoundingClientRect();
+  const top = Math.floor(element("legend").getBoundingClientRect().top) - MARGIN;
+  const width = right - left;
+  const height = Math.ceil(bottom - top + PICTURE_FOOT);
+  const scale = Math.min(PICTURE_SCALE * devicePixelRatio, Math.sqrt(MOST_PIXELS / (width * height)));
+  const canvas = document.createElement("canvas");
+  canvas.width = width * scale;
+  canvas.height = height * scale;
+  const context = canvas.getContext("2d");
+  context.scale(scale, scale);
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.translate(-left, -top);
+  for (const swatch of document.querySelectorAll("#legend i")) paintSwatch(context, swatch);
+  for (const strip of allStrips()) paintStrip(context, strip, scale);
+  for (const text of document.querySelectorAll("#legend *, #placeholder *")) paintText(context, text);
+  context.textAlign = "right";
+  context.fillText(localTime(Date.now(), "%Y-%m-%d %H:%M:%S"), right - SIDE_MARGIN, bottom + PICTURE_FOOT / 2);
+  return canvas;
+}
+
+function paintSwatch(context, swatch) {
+  const {left, top, width, height} = swatch.getBoundingClientRect();
+  context.fillStyle = swatch.style.background;
+  context.fillRect(left, top, width, height);
+}
+
+// Flot draws again what it has drawn, on a canvas that has more pixels now. What it writes is no part of that.
+function paintStrip(context, {plot}, scale) {
+  const canvas = plot.getCanvas();
+  const {left, top} = canvas.getBoundingClientRect();
+  canvas.width = canvas.clientWidth * scale;
+  canvas.height = canvas.clientHeight * scale;
+  canvas.getContext("2d").scale(scale, scale);
+  plot.draw();
+  context.drawImage(canvas, Math.round(left), Math.round(top), canvas.width / scale, canvas.height / scale);
+}
+
+// A text stands where it stands on the page. A name that is too long for its strip is squeezed.
+function paintText(context, node) {
+  const {left, top, right, width, height} = node.getBoundingClientRect();
+  const {fontWeight, fontSize, fontFamily, color, fill, visibility} = getComputedStyle(node);
+  const isSeen = width > 0 && height > 0 && visibility === "visible";
+  if (!isSeen || node.children.length || !node.textContent) return;
+  const isTick = node instanceof SVGElement;
+  context.font = `${fontWeight} ${fontSize} ${fontFamily}`;
+  context.fillStyle = isTick ? fill : color;
+  const rows = isTick ? [{text: node.textContent, left, top, height}] : rowsOf(node.firstChild);
+  for (const row of rows) {
+    const {fontBoundingBoxAscent: ascent, fontBoundingBoxDescent: descent} = context.measureText(row.text);
+    context.fillText(row.text, row.left, row.top + (row.height + ascent - descent) / 2, right - row.left);
+  }
+}
+
+// The rows into which the browser has broken a text, and where they are.
+function rowsOf(textNode) {
+  const rows = [];
+  const range = document.createRange();
+  let place = 0;
+  for (const letter of textNode.data) {
+    range.setStart(textNode, place);
+    place += letter.length;
+    range.setEnd(textNode, place);
+    const {left, top, height} = range.getBoundingClientRect();
+    const row = rows.at(-1);
+    if (row && top < row.top + row.height) row.text += letter;
+    else rows.push({text: letter, left, top, height});
+  }
+  return rows;
+}
 
 // ---- connection ----
 
