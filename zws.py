@@ -621,7 +621,7 @@ COMMON_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no
 PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src ws: wss:; "
                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 # The view, as graph.js keeps it in the page's address. A redirect keeps these parameters only.
-VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|(apart|steps)(=1?)?",
+VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|(apart|steps|log|stats)(=1?)?",
                             re.IGNORECASE)
 
 
