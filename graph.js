@@ -517,10 +517,11 @@ function fittingScale(extremes) {
     const half = size < LEAST_Y ? 1 : size;
     return {low: low - half, high: low + half, isConstant: true};
   }
-  return roundEnds(low, high);
+  return roundScale(low, high);
 }
 
-function roundEnds(low, high) {
+// The scale between round numbers that holds both.
+function roundScale(low, high) {
   const step = roundDown((high - low) / STEPS_OF_SPREAD);
   return {
     low: Math.min(low, Math.floor(low / step + LITTLE) * step),
@@ -537,7 +538,7 @@ function fittingLogScale(extremes) {
     return {low: Math.ceil(low - LITTLE) - 1, high: Math.floor(low + LITTLE) + 1, isConstant: true};
   }
   if (isNarrow({low, high})) {
-    const ends = roundEnds(10 ** low, 10 ** high);
+    const ends = roundScale(10 ** low, 10 ** high);
     return {low: Math.log10(ends.low), high: Math.log10(ends.high)};
   }
   return {
@@ -583,7 +584,7 @@ function logTicks(scale, room) {
     const numbers = {low: 10 ** scale.low, high: 10 ** scale.high};
     return valueTicks(numbers, room).map(([y, text]) => [Math.log10(y), text]);
   }
-  const step = Math.ceil((scale.high - scale.low) / Math.max(room, 2));
+  const step = Math.ceil((scale.high - scale.low) / room);
   const powers = powerTicks(scale, step, [1]);
   const more = powerTicks(scale, 1, [1, 2, 5]);
   if (powers.length < 3 && more.length <= room + 1) return more;
@@ -1177,9 +1178,9 @@ element("pause").onclick = togglePause;
 document.addEventListener("keydown", event => {  // wherever the focus is: buttons are pressed by Enter
   if (event.key === "Escape" && isPanelOpen()) return;  // the browser closes it
   if (event.key === "Escape" && drag) leaveDrag();
-  const hasOwnSpace = event.target.closest("#span, #view, #panel");
-  const isOther = event.ctrlKey || event.altKey || event.metaKey || hasOwnSpace;
-  if (event.code !== "Space" || isOther) return;
+  const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
+  const isOfPanel = event.target.closest("#view, #panel");  // whose buttons are pressed by Space, too
+  if (event.code !== "Space" || isOther || isOfPanel) return;
   event.preventDefault();
   if (!event.repeat && !drag) togglePause();
 });
@@ -1230,10 +1231,10 @@ function showPressed() {
 // The panel behind View is the browser's to open and close: by that button, by Escape, by a press elsewhere.
 const isPanelOpen = () => element("panel").matches(":popover-open");
 
-element("panel").onfocusout = event => {  // Tab has led out of it
+element("panel").addEventListener("focusout", event => {  // Tab has led out of it
   const next = event.relatedTarget;
   if (next && next !== element("view") && !element("panel").contains(next)) element("panel").hidePopover();
-};
+});
 
 element("save").onclick = () => {
   const link = document.createElement("a");
