@@ -212,17 +212,21 @@ function addLine(label) {
     comesAgain: false,  // from the start of the history, after a new connection
     decimals: 0,  // that its numbers have, at most MAX_DECIMALS
     scale: null,  // of y, if it had a graph to itself
+    isCut: false,  // whether a logarithmic scale has no place for some of its values
+    note: "",  // what is odd about it
     silence: Infinity,  // the interval from which on it is broken
     color: freeColor(label),  // which it keeps as long as it is on the page
     entry: newEntry(label),
+    row: newRow(label),  // of the statistics
   };
   line.entry.swatch.style.background = line.color;
+  line.row.swatch.style.background = line.color;
   forgotten.delete(label);
   insertLine(line);
   return line;
 }
 
-// Keeps the lines, and their entries, in the order of their labels.
+// Keeps the lines, with their entries and rows, in the order of their labels.
 function insertLine(line) {
   const labelOrder = new Intl.Collator(undefined, {numeric: true});
   const inOrder = [...lines.values(), line].sort((one, two) => labelOrder.compare(one.label, two.label));
@@ -230,10 +234,12 @@ function insertLine(line) {
   for (const one of inOrder) lines.set(one.label, one);
   const next = inOrder[inOrder.indexOf(line) + 1];
   element("legend").insertBefore(line.entry.whole, next ? next.entry.whole : null);
+  element("rows").insertBefore(line.row.whole, next ? next.row.whole : null);
 }
 
 function removeLine(line) {
   line.entry.whole.remove();
+  line.row.whole.remove();
   lines.delete(line.label);
 }
 
@@ -352,10 +358,11 @@ function liveSpan(leading, now, length, count) {
 
 // The points of a span as [x, y]. Where there are more than pixels could show: the lowest and the highest of each
 // column of pixels, so that no spike is lost, and beside an empty column the one from which the line goes on. Columns
-// are fixed in time, so that a moving picture does not flicker.
-function pairsThrough(points, span, columns) {
+// are fixed in time, so that a moving picture does not flicker. A y that is not above `floor` counts as no value.
+function pairsThrough(points, span, columns, floor) {
   const {from, to} = points.placesThrough(span);
-  const pair = place => [points.xs[place], points.ys[place]];
+  const {xs, ys} = points;
+  const pair = place => [xs[place], ys[place] > floor ? ys[place] : NaN];
   if (to - from <= 2 * columns) return Array.from({length: to - from}, (_, number) => pair(from + number));
   const width = (span.right - span.left) / columns;
   const first = Math.floor(span.left / width) - 1;
@@ -364,19 +371,19 @@ function pairsThrough(points, span, columns) {
   const highest = new Int32Array(count).fill(-1);
   const oldest = new Int32Array(count).fill(-1);
   const newest = new Int32Array(count).fill(-1);
-  const hasNoValue = place => place < 0 || Number.isNaN(points.ys[place]);
   for (let place = from; place < to; place += 1) {
-    const column = clamp(Math.floor(points.xs[place] / width) - first, 0, count - 1);
-    const y = points.ys[place];
+    const column = clamp(Math.floor(xs[place] / width) - first, 0, count - 1);
+    const y = ys[place];
     if (oldest[column] < 0) oldest[column] = place;
     newest[column] = place;
-    if (hasNoValue(lowest[column]) || y < points.ys[lowest[column]]) lowest[column] = place;
-    if (hasNoValue(highest[column]) || y > points.ys[highest[column]]) highest[column] = place;
+    if (!(y > floor)) continue;  // nor is NaN
+    if (lowest[column] < 0 || y < ys[lowest[column]]) lowest[column] = place;
+    if (highest[column] < 0 || y > ys[highest[column]]) highest[column] = place;
   }
   const pairs = [];
   for (let column = 0; column < count; column += 1) {
     if (oldest[column] < 0) continue;
-    const places = [lowest[column], highest[column]];
+    const places = lowest[column] < 0 ? [oldest[column]] : [lowest[column], highest[column]];
     if (!(oldest[column - 1] >= 0)) places.push(oldest[column]);
     if (!(oldest[column + 1] >= 0)) places.push(newest[column]);
     places.sort((one, two) => one - two);
@@ -399,11 +406,14 @@ function silenceOf(points, span, pixelTime) {
   return UNUSUAL_TIMES * Math.max(expectedInterval(intervalsAround(points, span)), pixelTime);
 }
 
-// A null breaks the line, for Flot: between points that are far apart, and where there is no value.
+// A null breaks the line, for Flot: between points that are far apart, and where there is no value. None stands before
+// the first value: Flot would fill such a line down to 0, whatever it is told.
 function breakAt(silence, pairs) {
+  const first = pairs.findIndex(([, y]) => !Number.isNaN(y));
+  if (first < 0) return [];
   const broken = [];
-  pairs.forEach((pair, number) => {
-    if (number > 0 && pair[0] - pairs[number - 1][0] > silence) broken.push(null);
+  pairs.slice(first).forEach((pair, number, valued) => {
+    if (number > 0 && pair[0] - valued[number - 1][0] > silence) broken.push(null);
     broken.push(Number.isNaN(pair[1]) ? null : pair);
   });
   return broken;
@@ -412,6 +422,15 @@ function breakAt(silence, pairs) {
 // The points with a break, or nothing, on both sides: no line leads to them.
 function lonePoints(broken) {
   return broken.filter((pair, number) => pair && !broken[number - 1] && !broken[number + 1]);
+}
+
+// Whether some value is in a span, or beside it, that has no logarithm.
+function hasValueUpToZero(points, span) {
+  const {from, to} = points.placesThrough(span);
+  for (let place = from; place < to; place += 1) {
+    if (points.ys[place] <= 0) return true;
+  }
+  return false;
 }
 
 // The lowest and the highest y of what is drawn in a span, also where a line only crosses its edge; null: nothing is.
@@ -447,13 +466,38 @@ function stepAt({drawn, holds}, time, reach) {
   return isHeld || time - drawn.xs[place] <= reach ? drawn.ys[place] : NaN;
 }
 
-// ---- scale: the range of y ----
+// What can be said of all points in a span, also of those that are too many to be drawn. Those without a value are
+// counted, but have no part in the rest. null: there are none.
+function statisticsOf(points, span) {
+  const {from, to} = points.placesIn(span);
+  const count = to - from;
+  if (!count) return null;
+  let valued = 0;
+  let low = Infinity;
+  let high = -Infinity;
+  let sum = 0;  // of y / count, since a sum of very great numbers would be none
+  for (let place = from; place < to; place += 1) {
+    const y = points.ys[place];
+    if (Number.isNaN(y)) continue;
+    valued += 1;
+    if (y < low) low = y;
+    if (y > high) high = y;
+    sum += y / count;
+  }
+  const intervals = points.xs[from] > span.left ? count : count - 1;  // the one before a point on the edge is outside
+  const seconds = (span.right - span.left) / SECOND;
+  const [least, greatest, mean] = valued ? [low, high, sum * count / valued] : [NaN, NaN, NaN];
+  return {last: points.ys[to - 1], least, greatest, mean, count, rate: intervals / seconds};
+}
+
+// ---- scale: the range of y. Where it is logarithmic, it is one of the logarithms ----
 
 const ARTICLE_SCALE = {low: 0, high: 5};
 const STEPS_OF_SPREAD = 4;  // the spread of the points is at least so many steps, so they fill two thirds of the scale
 const MOST_Y = 5e307;  // so that the difference of two is still a number
 const LEAST_Y = 1e-300;  // so that a thousandth of it is still a number
 const LEAST_RELATIVE_SPREAD = 1e-12;  // below this, numbers have no digits left
+const LITTLE = 1e-9;  // by so much computed numbers may be off: 0.0012 / 0.0001 is not quite 12
 const SHRINKING_TIME = 3 * SECOND;  // a scale that is too wide for so long shrinks
 const FLAT_PART = 0.02;  // of a scale: a line that varies less looks flat
 const WORTH_SHRINKING = 0.75;  // if it shrinks to less than this part; so it does not tremble
@@ -478,23 +522,46 @@ function fittingScale(extremes) {
 // The scale between round numbers that holds both.
 function roundScale(low, high) {
   const step = roundDown((high - low) / STEPS_OF_SPREAD);
-  const little = 1e-9;  // 0.0012 / 0.0001 is not quite 12
   return {
-    low: Math.min(low, Math.floor(low / step + little) * step),
-    high: Math.max(high, Math.ceil(high / step - little) * step),
+    low: Math.min(low, Math.floor(low / step + LITTLE) * step),
+    high: Math.max(high, Math.ceil(high / step - LITTLE) * step),
   };
 }
 
 // On which side of a scale that is fixed the line is with all that is in the span; "": some of it is on the scale.
 function sideOf({extremes}) {
-  if (!fixedScale || !extremes) return "";
-  if (extremes.low > fixedScale.high) return "above";
-  return extremes.high < fixedScale.low ? "below" : "";
+  const fixed = shownFixedScale();
+  if (!fixed || !extremes) return "";
+  if (extremes.low > fixed.high) return "above";
+  return extremes.high < fixed.low ? "below" : "";
 }
 
 // Whether a line that varies looks flat on this scale, which others need.
 function looksFlat({extremes, scale}, {low, high}) {
   return extremes && !scale.isConstant && extremes.high - extremes.low < FLAT_PART * (high - low);
+}
+
+// The same for logarithms: a constant stands between powers of ten. A range of few numbers ends as it would on a linear
+// scale, any other at 1, 2 or 5 times a power of ten.
+function fittingLogScale(extremes) {
+  const low = clamp(extremes.low, Math.log10(LEAST_Y), Math.log10(MOST_Y));
+  const high = clamp(extremes.high, Math.log10(LEAST_Y), Math.log10(MOST_Y));
+  if (high - low < LEAST_RELATIVE_SPREAD) {
+    return {low: Math.ceil(low - LITTLE) - 1, high: Math.floor(low + LITTLE) + 1, isConstant: true};
+  }
+  if (isNarrow({low, high})) {
+    const ends = roundScale(10 ** low, 10 ** high);
+    return {low: Math.log10(ends.low), high: Math.log10(ends.high)};
+  }
+  return {
+    low: Math.log10(roundDown(10 ** low * (1 + LITTLE))),
+    high: -Math.log10(roundDown(10 ** -high * (1 + LITTLE))),  // rounded up, since the inverse is rounded down
+  };
+}
+
+// Whether a logarithmic scale holds too few numbers to differ much from a linear one.
+function isNarrow({low, high}) {
+  return high - low < Math.log10(5) - LITTLE;
 }
 
 // What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
@@ -521,6 +588,33 @@ function valueTicks(scale, room) {
   }
   const numbers = Array.from({length: last - first + 1}, (_, place) => first + place);
   return numbers.map(number => [number * step, numberText(number * step, step, sizeOf(scale))]);
+}
+
+// The same for a logarithmic scale: of powers of ten or, where these are few, of 2 and 5 times them, too.
+function logTicks(scale, room) {
+  if (isNarrow(scale)) {
+    const numbers = {low: 10 ** scale.low, high: 10 ** scale.high};
+    return valueTicks(numbers, room).map(([y, text]) => [Math.log10(y), text]);
+  }
+  const step = Math.ceil((scale.high - scale.low) / room);
+  const powers = powerTicks(scale, step, [1]);
+  const more = powerTicks(scale, 1, [1, 2, 5]);
+  if (powers.length < 3 && more.length <= room + 1) return more;
+  return powers.length > 1 ? powers : [more[0], more.at(-1)];
+}
+
+// [logarithm, text] of the digits times each power of ten, from `step` to `step`, that are on a scale.
+function powerTicks({low, high}, step, digits) {
+  const ticks = [];
+  for (let power = Math.floor(low / step) * step; power <= high + LITTLE; power += step) {
+    for (const digit of digits) {
+      const number = Number(`${digit}e${power}`);  // 10 ** power may be a little off
+      const logarithm = power + Math.log10(digit);
+      const isThere = logarithm > low - LITTLE && logarithm < high + LITTLE;
+      if (isThere) ticks.push([clamp(logarithm, low, high), numberText(number, number, number)]);
+    }
+  }
+  return ticks;
 }
 
 // ---- words for numbers and times ----
@@ -563,6 +657,17 @@ function inGreatestUnit(units, number, round) {
   return `${round(number / size)} ${unit}`;
 }
 
+// A y of a line, with the digits that can be read off it.
+function valueText(line, y) {
+  if (Number.isNaN(y)) return "–";
+  if (log && y > 0) {
+    const received = line.decimals < MAX_DECIMALS ? 10 ** -line.decimals : 0;
+    return numberText(y, Math.max(received, y / 1000), y);
+  }
+  const scale = !log && line.scale || fittingScale({low: y, high: y});  // a line that was never in the span has none
+  return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
+}
+
 const threeDigits = number => Number(number.toPrecision(3));
 const durationText = (duration, round) => inGreatestUnit(DURATION_UNITS, duration, round);
 const frequencyText = duration => inGreatestUnit(FREQUENCY_UNITS, SECOND / duration, threeDigits);
@@ -600,6 +705,8 @@ const chosenLength = () => Number(chosenSpan) * SECOND;
 let apart = address.has("apart");
 let steps = address.has("steps");
 const hiddenLabels = new Set(address.getAll("hide"));  // also of lines that have not come yet
+let log = address.has("log");  // whether y is logarithmic
+let stats = address.has("stats");  // whether the statistics are shown
 let paused = null;  // or {at, span, rangesBefore}: the time, all that was to be seen then, of which `span` may be a
                     // part, and the ranges that were looked at before this one
 let span = {left: Date.now() - STOPPED_TIME, right: Date.now()};  // which is shown
@@ -609,11 +716,19 @@ function readScale(text) {
   return low < high && Number.isFinite(high - low) ? {low, high} : null;
 }
 
+// The fixed scale, if the graph can have it: there is no logarithm of what is not above zero.
+function shownFixedScale() {
+  if (!log || !fixedScale) return fixedScale;
+  return fixedScale.low > 0 ? {low: Math.log10(fixedScale.low), high: Math.log10(fixedScale.high)} : null;
+}
+
 function writeAddress() {
   const write = (name, value, isThere) => (isThere ? address.set(name, value) : address.delete(name));
   write("span", chosenSpan, chosenLength() > 0);
   write("apart", "", apart);
   write("steps", "", steps);
+  write("log", "", log);
+  write("stats", "", stats);
   address.delete("hide");
   for (const label of hiddenLabels) {
     if (address.toString().length < LONGEST_ADDRESS) address.append("hide", label);
@@ -699,6 +814,7 @@ function draw() {
   showSelection();
   alignEntries();
   showReadings();
+  showStatistics();
   offerApart(shown);
 }
 
@@ -708,16 +824,21 @@ function groupsOf(shown) {
   return own.length ? own.map(line => [line]) : [shown];
 }
 
-// What of the line is in the span, and the scale that it would have to itself.
+// What of the line is in the span, and the scale that it would have to itself. Where y is logarithmic, both are made of
+// logarithms: Flot has axes with a transform, but cuts lines at the edge of the graph as if there was none.
 function fitLine(line, columns, now) {
-  const pairs = pairsThrough(line.drawn, span, columns);
+  const points = pairsThrough(line.drawn, span, columns, log ? 0 : -Infinity);
+  const pairs = log ? points.map(([x, y]) => [x, Math.log10(y)]) : points;
+  line.isCut = log && hasValueUpToZero(line.drawn, span);
   const until = line.holds ? span.right : -Infinity;
   line.pairs = steps ? stepsOf(pairs, until) : pairs;
   line.silence = steps ? Infinity : silenceOf(line.drawn, span, (span.right - span.left) / columns);
   line.extremes = extremesOf(line.pairs, line.silence, span);
   if (!line.extremes) return;
-  line.scale = settledScale(line.scale, fittingScale(line.extremes), now);
+  line.scale = settledScale(line.scale, fitting(line.extremes), now);
 }
+
+const fitting = extremes => (log ? fittingLogScale(extremes) : fittingScale(extremes));
 
 function fitStrip(strip, group, now) {
   const some = group.filter(line => line.extremes);
@@ -725,12 +846,13 @@ function fitStrip(strip, group, now) {
   if (some.length > 1) {
     const low = least(some.map(line => line.extremes.low));
     const high = most(some.map(line => line.extremes.high));
-    strip.scale = settledScale(strip.scale, fittingScale({low, high}), now);
+    strip.scale = settledScale(strip.scale, fitting({low, high}), now);
   }
-  const scale = fixedScale || strip.scale;
+  const scale = shownFixedScale() || strip.scale;
   strip.shownScale = scale || ARTICLE_SCALE;
   const room = strip.box.clientHeight / VALUE_LABEL_HEIGHT;
-  strip.ticks = scale ? valueTicks(scale, room) : [];  // nothing is there, so no values are
+  const ticksOf = log ? logTicks : valueTicks;
+  strip.ticks = scale ? ticksOf(scale, room) : [];  // nothing is there, so no values are
   const named = apart && group.length === 1;
   strip.name.textContent = named ? group[0].label : "";
   strip.name.style.color = named ? group[0].color : "";
@@ -759,7 +881,8 @@ function drawStrip(strip, group) {
     const isFilled = group.length <= MAX_DOTTED_LINES && !sideOf(line);
     const fill = isFilled && FILL_OPACITY / group.length;
     // The name is not for Flot, but for those who ask what it has drawn (plot.getData()), such as the tests.
-    const whole = {name: line.label, color: line.color, data, lines: {fill}, points: {show: isDotted}};
+    const area = {fill, fillTowards: log ? low : 0};
+    const whole = {name: line.label, color: line.color, data, lines: area, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
     return isDotted || !lone.data.length ? [whole] : [whole, lone];  // each series costs, even an empty one
   }));
@@ -815,10 +938,12 @@ function newPlot(strip, timeOptions, margins) {
   });
 }
 
-// After a choice the scales fit at once. A line out of sight keeps its own, by which its last value is written.
+// After a choice the scales and the statistics fit at once. A line out of sight keeps its own scale, by which its last
+// value is written.
 function outdateScales() {
   for (const line of lines.values()) line.scale = line.scale && {...line.scale, isOutdated: true};
   for (const strip of strips) strip.scale = null;
+  statistics = {span: null, at: -Infinity};
 }
 
 function outdateLayout() {
@@ -876,8 +1001,10 @@ function showReadings() {
   for (const line of lines.values()) {
     const {whole, value, note, forget} = line.entry;
     setText(value, readingText(line));
+    if (!paused) line.note = noteOn(line, now, span);
+    const cut = line.isCut && !line.hidden ? "≤ 0 left out" : "";
+    setText(note, [line.note, cut].filter(text => text).join(", "));
     if (paused) continue;  // what is said of the lines rests, like the picture
-    setText(note, noteOn(line, now, span));
     whole.classList.toggle("stopped", line.stopped);
     forget.hidden = !line.stopped;
   }
@@ -895,7 +1022,8 @@ function alignEntries() {
 
 // Of all that may be read of the line: its values are between the ends of its scale, unless the last one is elsewhere.
 function mostDigits(line) {
-  const ys = line.scale ? [line.scale.low, line.scale.high, lastY(line)] : [lastY(line)];
+  const ends = line.scale ? [line.scale.low, line.scale.high] : [];
+  const ys = [...(log ? ends.map(end => 10 ** end) : ends), lastY(line)];
   return most(ys.map(y => valueText(line, y).length));
 }
 
@@ -909,12 +1037,6 @@ function readingText(line) {
   return valueText(line, hairAt === null ? lastY(line) : valueAt(line, timeAt(hairAt)));
 }
 
-function valueText(line, y) {
-  if (Number.isNaN(y)) return "–";
-  const scale = line.scale || fittingScale({low: y, high: y});  // a line that was never in the span has none
-  return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
-}
-
 function valueAt(line, time) {
   const reach = REACH * (span.right - span.left) / plotInSight().width();
   return steps ? stepAt(line, time, reach) : readingAt(line, time, reach);
@@ -924,7 +1046,7 @@ function valueAt(line, time) {
 function differenceText(line, {left, right}) {
   const y = valueAt(line, right) - valueAt(line, left);
   if (Number.isNaN(y)) return "–";
-  const scale = line.scale || fittingScale({low: Math.min(y, 0), high: Math.max(y, 0)});
+  const scale = !log && line.scale || fittingScale({low: Math.min(y, 0), high: Math.max(y, 0)});
   return `Δ ${numberText(y, legibleDifference({decimals: line.decimals, scale}), scale.high - scale.low)}`;
 }
 
@@ -988,6 +1110,44 @@ element("placeholder").onscroll = askForDrawing;
 document.addEventListener("pointerdown", event => {  // a finger does not leave the graph as a mouse does
   if (!element("graph").contains(event.target)) moveHair(null);
 });
+
+// ---- statistics of what is shown, in a table ----
+
+const STATISTICS_REST = SECOND / 2;  // from one time to the next: a moving picture's can still be read, and cost little
+
+let statistics = {span: null, at: -Infinity};  // of which span they are shown, and since when
+
+function newRow(label) {
+  const whole = fromTemplate("row");
+  const [swatch, name, ...cells] = whole.querySelectorAll("i, bdi, td");
+  name.textContent = label;
+  name.title = label;
+  return {whole, swatch, cells};
+}
+
+// A picture at rest has its own at once.
+function showStatistics() {
+  element("statistics").hidden = !stats || !lines.size;
+  const now = performance.now();
+  const isNew = span !== statistics.span && (paused || now - statistics.at >= STATISTICS_REST);
+  if (!stats || !isNew) return;
+  statistics = {span, at: now};
+  for (const line of lines.values()) {
+    const {whole, cells} = line.row;
+    whole.classList.toggle("hidden", line.hidden);
+    const texts = statisticsTexts(line);
+    cells.forEach((cell, number) => setText(cell, texts[number]));
+  }
+}
+
+// In the order of the table's columns.
+function statisticsTexts(line) {
+  const found = statisticsOf(line.drawn, span);
+  if (!found) return ["–", "–", "–", "–", "–", "–"];
+  const {last, least, greatest, mean, count, rate} = found;
+  const meanText = valueText({...line, decimals: MAX_DECIMALS}, mean);  // that of whole numbers is not whole
+  return [...[last, least, greatest].map(y => valueText(line, y)), meanText, `${count}`, `${threeDigits(rate)}`];
+}
 
 // ---- looking closer: a range is dragged over, with mouse or finger ----
 
@@ -1159,6 +1319,7 @@ function pause() {
   paused = {at: Date.now(), span, rangesBefore: []};
   for (const line of lines.values()) line.drawn = line.points.copy();
   showPause();
+  askForDrawing();  // of its statistics
 }
 
 function resume() {
@@ -1191,9 +1352,11 @@ function showStill(range) {
 element("pause").onclick = togglePause;
 
 document.addEventListener("keydown", event => {  // wherever the focus is: buttons are pressed by Enter
+  if (event.key === "Escape" && isPanelOpen()) return;  // the browser closes it
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
   const isOurs = event.code === "Space" || event.key === "Escape" || KEYS[event.key];
-  if (isOther || !isOurs) return;
+  const isOfPanel = event.target.closest("#view, #panel");  // whose buttons are pressed by Space, too
+  if (isOther || !isOurs || isOfPanel && event.key !== "Escape") return;
   event.preventDefault();
   if (event.key === "Escape") undo();
   else if (KEYS[event.key]) moveHairByKey(event.key);
@@ -1230,7 +1393,7 @@ let notFlatAt = Date.now();  // when no line looked flat, last
 
 // Offers Apart, once, for as long as a line looks flat.
 function offerApart(shown) {
-  const isFlat = !apart && !fixedScale && shown.some(line => looksFlat(line, strips[0].shownScale));
+  const isFlat = !apart && !log && !fixedScale && shown.some(line => looksFlat(line, strips[0].shownScale));
   if (!isFlat) {
     notFlatAt = Date.now();
     element("hint").hidden = true;
@@ -1252,10 +1415,34 @@ element("steps").onclick = () => {
   draw();
 };
 
+element("log").onclick = () => {
+  log = !log;
+  showPressed();
+  writeAddress();
+  for (const line of lines.values()) line.scale = null;  // logarithms are no numbers, and numbers no logarithms
+  outdateScales();
+  draw();
+};
+
+element("stats").onclick = () => {
+  stats = !stats;
+  showPressed();
+  writeAddress();
+  draw();
+};
+
 function showPressed() {
-  element("apart").setAttribute("aria-pressed", apart);
-  element("steps").setAttribute("aria-pressed", steps);
+  const pressed = {apart, steps, log, stats};
+  for (const [id, isPressed] of Object.entries(pressed)) element(id).setAttribute("aria-pressed", isPressed);
 }
+
+// The panel behind View is the browser's to open and close: by that button, by Escape, by a press elsewhere.
+const isPanelOpen = () => element("panel").matches(":popover-open");
+
+element("panel").addEventListener("focusout", event => {  // Tab has led out of it
+  const next = event.relatedTarget;
+  if (next && next !== element("view") && !element("panel").contains(next)) element("panel").hidePopover();
+});
 
 element("save").onclick = () => download(new Blob([csvOf(shownLines(), span)], {type: "text/csv"}), "csv");
 element("picture").onclick = () => pictureOfGraph().toBlob(blob => download(blob, "png"));
@@ -1354,9 +1541,9 @@ function paintedGraph() {
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
   context.translate(-left, -top);
-  for (const swatch of document.querySelectorAll("#legend i")) paintSwatch(context, swatch);
+  for (const swatch of document.querySelectorAll("#legend i, #statistics i")) paintSwatch(context, swatch);
   for (const strip of allStrips()) paintStrip(context, strip, scale);
-  for (const text of document.querySelectorAll("#legend *, #placeholder *")) paintText(context, text);
+  for (const text of document.querySelectorAll("#legend *, #statistics *, #placeholder *")) paintText(context, text);
   context.textAlign = "right";
   context.fillText(localTime(Date.now(), "%Y-%m-%d %H:%M:%S"), right - SIDE_MARGIN, bottom + PICTURE_FOOT / 2);
   return canvas;

@@ -638,7 +638,7 @@ PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'
                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 # The view, as graph.js keeps it in the page's address. A redirect keeps these parameters only, and of a label what is
 # safe in a header: letters of ASCII and some signs, all else as %XX.
-VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|(apart|steps)(=1?)?"
+VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|(apart|steps|log|stats)(=1?)?"
                             r"|hide=([-a-z0-9_.~*+,:/@()]|%[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
 
 

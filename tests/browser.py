@@ -98,6 +98,13 @@ def only(page, label):
     assert list(lines(page)) == [label]
 
 
+def press_in_view(page, name):
+    """Presses a button of the panel behind View."""
+    page.click("#view")
+    page.get_by_role("group", name="View").get_by_role("button", name=name).click()
+    page.click("#view")
+
+
 def moves(page, label="Value"):
     """Waits until the graph has gone on."""
     before = wait_until(lambda: xs(page, label))

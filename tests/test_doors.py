@@ -98,6 +98,13 @@ def test_the_redirect_keeps_a_hidden_label_as_it_is_written_if_that_is_safe(quie
     assert "X-Evil" not in headers
 
 
+@pytest.mark.parametrize("view", ["span=60", "y=-1,1", "y=0%2C5e3", "apart", "steps", "log", "stats", "log=1&stats="])
+def test_the_redirect_keeps_the_view(quiet, view):
+    for query in (view, f"evil&{view}", f"{view}&logs=2&log=2&stats=no"):
+        status, headers, _ = fetch(quiet, f"/graph.html?{query}")
+        assert (status, headers["Location"]) == (302, f"/graph.html?ws={quiet.ws_port}&{view}")
+
+
 @pytest.mark.parametrize("path", [
     "/zws.py", "/README.md", "/requirements.txt", "/.git/config", "/.gitignore", "/tests/run", "/favicon.ico", "/flot",
     "/flot/", "/flot/package.json", "/flot/copy.js", "/graph.html/", "/graph.html/x", "/graph.js.map", "/GRAPH.HTML",
