@@ -1002,7 +1002,7 @@ function showReadings() {
     const {whole, value, note, forget} = line.entry;
     setText(value, readingText(line));
     if (!paused) line.note = noteOn(line, now, span);
-    const cut = line.isCut && !line.hidden ? "≤ 0 left out" : "";
+    const cut = line.isCut && !hiddenLabels.has(line.label) ? "≤ 0 left out" : "";
     setText(note, [line.note, cut].filter(text => text).join(", "));
     if (paused) continue;  // what is said of the lines rests, like the picture
     whole.classList.toggle("stopped", line.stopped);
@@ -1134,7 +1134,7 @@ function showStatistics() {
   statistics = {span, at: now};
   for (const line of lines.values()) {
     const {whole, cells} = line.row;
-    whole.classList.toggle("hidden", line.hidden);
+    whole.classList.toggle("hidden", hiddenLabels.has(line.label));
     const texts = statisticsTexts(line);
     cells.forEach((cell, number) => setText(cell, texts[number]));
   }

@@ -129,7 +129,7 @@ def test_the_panel_closes_where_tab_leads_out_of_it_and_by_a_press_elsewhere(fee
     points = feed.line("a")
     page.focus("#view")
     page.keyboard.press("Enter")
-    for _ in range(5):
+    for _ in range(6):
         page.keyboard.press("Tab")
     assert focused(page) == "pause" and not is_open(page)
     page.click("#view")
