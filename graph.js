@@ -580,14 +580,14 @@ function settledScale(before, fitting, now) {
 function valueTicks(scale, room) {
   const {low, high} = scale;
   const step = 1 / roundDown(room / (high - low));  // the smallest round step of which no more than `room` fit
-  const first = Math.ceil(low / step);
-  const last = Math.floor(high / step);
+  const first = Math.ceil(low / step - LITTLE);
+  const last = Math.floor(high / step + LITTLE);
   if (room < 2 || last <= first) {
     const difference = (high - low) / 20;  // the ends need not be round: one digit more than their distance
     return [low, high].map(y => [y, numberText(y, difference, sizeOf(scale))]);
   }
   const numbers = Array.from({length: last - first + 1}, (_, place) => first + place);
-  return numbers.map(number => [number * step, numberText(number * step, step, sizeOf(scale))]);
+  return numbers.map(number => [clamp(number * step, low, high), numberText(number * step, step, sizeOf(scale))]);
 }
 
 // The same for a logarithmic scale: of powers of ten or, where these are few, of 2 and 5 times them, too.
@@ -657,14 +657,11 @@ function inGreatestUnit(units, number, round) {
   return `${round(number / size)} ${unit}`;
 }
 
-// A y of a line, with the digits that can be read off it.
+// A y of a line, with the digits that can be read off it. Where its scale does not say which, as a logarithmic one does
+// not, and as it has none if it was never in the span, the digits are those of a constant.
 function valueText(line, y) {
   if (Number.isNaN(y)) return "–";
-  if (log && y > 0) {
-    const received = line.decimals < MAX_DECIMALS ? 10 ** -line.decimals : 0;
-    return numberText(y, Math.max(received, y / 1000), y);
-  }
-  const scale = !log && line.scale || fittingScale({low: y, high: y});  // a line that was never in the span has none
+  const scale = !log && line.scale || fittingScale({low: y, high: y});
   return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
 }
 

@@ -243,20 +243,23 @@ def test_the_statistics_are_those_of_the_span_that_is_shown(feed):
     assert not page.is_visible("#statistics") and "stats" not in page.url
 
 
-def test_what_rests_has_the_statistics_of_what_rests(feed):
+def test_what_rests_has_the_statistics_of_what_rests_at_once(feed):
     feed = feed("&span=10&stats")
     page = feed.page
     feed.line("a", 100, value=lambda i: 5)
-    shows(page, "a", last="5")
-    for round_ in range(5):
-        feed.send("a", [NOW + round_ + 1, 100 + round_])
+    for y in range(100, 105):
+        last = page.evaluate("""([now, y]) => {
+            const add = y => { addMessage({x: now + 1, y, label: "a"}); draw(); };
+            add(1);
+            add(y);
+            element("pause").click();
+            add(999);
+            addMessage({x: now, y: 1, label: `new ${y}`});
+            draw();
+            return document.querySelector("#rows td").textContent; }""", [NOW, y])
+        assert last == table(page)["a"]["Last"] == str(y) and lines(page)["a"][-1][1] == y
+        assert table(page)[f"new {y}"]["Points"] == "–"
         page.click("#pause")
-        feed.send("a", [NOW + round_ + 2, 999])
-        feed.send(f"new {round_}", [NOW, 1])
-        wait_until(lambda round_=round_: table(page)["a"]["Last"] == str(100 + round_), 2)
-        assert lines(page)["a"][-1][1] == 100 + round_ and table(page)[f"new {round_}"]["Points"] == "–"
-        page.click("#pause")
-        page.evaluate("draw()")
 
 
 def test_the_statistics_are_of_all_points_and_have_the_digits_of_the_legend(feed):
@@ -496,6 +499,16 @@ def test_any_range_has_two_true_numbers_beside_it_and_fills_a_third(feed, low, h
     assert "NaN" not in str(entries(page)) and "Infinity" not in str(entries(page))
 
 
+@pytest.mark.parametrize(("low", "high", "texts"), [
+    (1, 10, "1 2 5 10"), (2, 20, "2 5 10 20"), (0.9, 11, "0.5 1 2 5 10 20"), (7, 8, "7.0 7.2 7.4 7.6 7.8 8.0"),
+    (7, 7, "1 2 5 10"), (10, 10, "1 10 100"), (0.003, 0.003, "0.001 0.002 0.005 0.01"), (1, 1000, "1 10 100 1000"),
+    (1e-6, 1e10, "1e-6 0.0001 0.01 1 100 10000 1000000 100000000 10 G")])
+def test_the_numbers_are_powers_of_ten_or_2_and_5_times_these_and_a_constant_is_between_powers(feed, low, high, texts):
+    feed = feed("&log")
+    feed.line("a", value=lambda i: low if i % 2 else high)
+    assert " ".join(text for text, _ in ticks(feed.page)) == texts
+
+
 def test_apart_each_strip_has_its_own_logarithms_and_two_numbers(feed):
     feed = feed("&log&apart")
     page = feed.page
@@ -569,17 +582,18 @@ def test_a_line_that_begins_without_a_value_is_filled_to_the_bottom(feed):
     assert color_at(page, points[75][0], 0.5)[3] == 0, "not up to 1"
 
 
-def test_each_number_has_its_digits_and_a_line_out_of_sight_those_it_had(feed):
-    feed = feed()
+def test_each_number_has_its_digits_also_where_its_line_has_left_the_span(feed):
+    feed = feed("&log&span=10")
     page = feed.page
-    for label, y in (("a", 2.345678), ("b", 0.00012346), ("c", 7), ("d", 123456.7), ("e", 0), ("f", 3.456789e-7)):
-        feed.line(label, value=lambda i, y=y: y * (1 + i % 2 / 1e3) if y % 1 else y)
-        feed.send(label, [NOW + 1, y])
-    feed.line("old", ago=3600, value=lambda i: 5.123 + i)
-    before = values(page)["old"]
-    press_in_view(page, "Log scale")
+    feed.line("old", value=lambda i: 2e6 * (1 + math.sin(i) / 3))
+    feed.passes(3600)
+    numbers = {"a": 2.345678, "b": 0.00012346, "c": 7, "d": 123456.78, "e": 0, "f": 3.456789e-7}
+    for label, y in numbers.items():
+        feed.line(label, value=lambda i, y=y: y * math.exp(math.sin(i)) if y % 1 else y)
+        feed.send(label, [feed.now, y])
+    texts = {"a": "2.346", "b": "0.0001235", "c": "7", "d": "123457", "e": "0", "f": "3.457e-7"}
     found = values(page)
-    assert found == {"a": "2.346", "b": "0.0001235", "c": "7", "d": "123457", "e": "0", "f": "3.457e-7",
-                     "old": found["old"]}
+    assert {label: found[label] for label in texts} == texts
+    assert axes(page)["x"][0] > NOW, "it is out of sight"
     press_in_view(page, "Log scale")
-    assert values(page)["old"] == before
+    assert re.fullmatch(r"\d{7}", values(page)["old"]), "not as if it went from 6 to 6.5"
