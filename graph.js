@@ -1486,11 +1486,8 @@ function showChoices() {
 const PRINT_WIDTH = 680;  // pixels; so wide are both A4 and Letter, upright, without their margins
 const PRINT_HEIGHT = 420;  // pixels, at least
 
-let scrolledBefore = [];  // what was scrolled on the screen, and how far
-
 function putOnPaper(width, height) {
   const root = document.documentElement;
-  scrolledBefore = [element("legend"), element("placeholder")].map(box => [box, box.scrollTop]);
   root.style.setProperty("--paper-width", `${width}px`);
   root.style.setProperty("--paper-height", `${height}px`);
   root.classList.add("paper");
@@ -1502,8 +1499,6 @@ function takeOffPaper() {
   document.documentElement.classList.remove("paper");
   isLayoutOld = true;
   draw();
-  for (const [box, scrollTop] of scrolledBefore) box.scrollTop = scrollTop;
-  draw();  // the strips that are in sight now
 }
 
 addEventListener("beforeprint", () => putOnPaper(PRINT_WIDTH, PRINT_HEIGHT));
