@@ -776,8 +776,8 @@ const VALUE_LABEL_HEIGHT = 60;  // pixels from one value to the next
 const SIDE_MARGIN = 8;  // pixels beside the plots,
 const MARGIN = 6;  // and above and below them,
 const NAME_ROOM = 13;  // or above them where the line's name stands there
-const DOT_ROOM = 4;  // pixels; where points are closer, lines are drawn without dots,
-const MAX_DOTTED_LINES = 10;  // and so are more lines; nor are these filled
+const DOT_ROOM = 4;  // pixels; where points are closer, lines are drawn without dots
+const MAX_BROAD_LINES = 10;  // more in one graph are thin, without dots, and not filled
 
 const FILL_OPACITY = 0.3;  // below a line; all lines of a graph share it
 
@@ -872,14 +872,14 @@ function drawStrip(strip, group) {
   const {low, high} = strip.shownScale;
   Object.assign(plot.getYAxes()[0].options, {min: low, max: high, ticks: strip.ticks});
   const dotTime = DOT_ROOM * length / plot.width();  // in milliseconds
-  const isDotted = !steps && group.length <= MAX_DOTTED_LINES && group.every(line => isSparse(line.pairs, dotTime));
+  const isBroad = group.length <= MAX_BROAD_LINES;
+  const isDotted = !steps && isBroad && group.every(line => isSparse(line.pairs, dotTime));
   plot.setData(group.flatMap(line => {
     const data = breakAt(line.silence, line.pairs);
-    const isFilled = group.length <= MAX_DOTTED_LINES && !sideOf(line);
-    const fill = isFilled && FILL_OPACITY / group.length;
+    const fill = isBroad && !sideOf(line) && FILL_OPACITY / group.length;
     // The name is not for Flot, but for those who ask what it has drawn (plot.getData()), such as the tests.
-    const area = {fill, fillTowards: log ? low : 0};
-    const whole = {name: line.label, color: line.color, data, lines: area, points: {show: isDotted}};
+    const look = {fill, fillTowards: log ? low : 0, lineWidth: isBroad ? 2 : 1};
+    const whole = {name: line.label, color: line.color, data, lines: look, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
     return isDotted || !lone.data.length ? [whole] : [whole, lone];  // each series costs, even an empty one
   }));
@@ -925,7 +925,7 @@ function newPlot(strip, timeOptions, margins) {
   const css = variable => getComputedStyle(document.documentElement).getPropertyValue(variable);
   const axis = {show: true, autoScale: "none", showMinorTicks: false, labelHeight: LABEL_HEIGHT};
   return $.plot(strip.room, [], {
-    series: {shadowSize: 0, lines: {show: true, lineWidth: 2}, points: {radius: 2.5, fillColor: css("--back")}},
+    series: {shadowSize: 0, lines: {show: true}, points: {radius: 2.5, fillColor: css("--back")}},
     xaxis: {...axis, mode: "time", timeBase: "milliseconds", timezone: "browser", labelWidth: TIME_WIDTH,
             ...timeOptions},
     yaxis: axis,
