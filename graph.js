@@ -486,7 +486,7 @@ function statisticsOf(points, span) {
   }
   const intervals = points.xs[from] > span.left ? count : count - 1;  // the one before a point on the edge is outside
   const seconds = (span.right - span.left) / SECOND;
-  const [least, greatest, mean] = valued ? [low, high, sum * count / valued] : [NaN, NaN, NaN];
+  const [least, greatest, mean] = valued ? [low, high, sum * (count / valued)] : [NaN, NaN, NaN];
   return {last: points.ys[to - 1], least, greatest, mean, count, rate: intervals / seconds};
 }
 
@@ -598,8 +598,9 @@ function logTicks(scale, room) {
   }
   const step = Math.ceil((scale.high - scale.low) / room);
   const powers = powerTicks(scale, step, [1]);
+  if (powers.length > 2) return powers;
   const more = powerTicks(scale, 1, [1, 2, 5]);
-  if (powers.length < 3 && more.length <= room + 1) return more;
+  if (more.length <= room + 1) return more;
   return powers.length > 1 ? powers : [more[0], more.at(-1)];
 }
 

@@ -9,7 +9,7 @@ import pytest
 import test_browser_lines
 from browser import axes, colors, drag, entries, lines, number_of, place, press_in_view, toggle, values, xs
 from conftest import wait_until
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_browser_lines import NOW, hover
 
@@ -367,6 +367,8 @@ def test_on_paper_the_table_is_whole(feed):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.floats(-5, 5), max_size=40),
        st.integers(0, 45), st.integers(0, 45))
+@example([1.7e308] * 3, 0, 5)
+@example([1.7e308, None, -1.7e308, 1.7e308], 0, 5)
 def test_statistics_of_any_numbers_are_right(points_page, ys, left, length):
     right = left + length
     found = points_page.evaluate("""([ys, left, right]) => {
