@@ -335,11 +335,18 @@ function clockError(line) {
 // and not those whose clock is wrong.
 function leadingLines(shown, now) {
   const live = shown.filter(line => !line.stopped);
-  const candidates = live.some(({points}) => points.length > 1) ? live : shown;
+  const candidates = live.some(({points}) => points.length > 1) ? live : lastHeard(shown);
   const dated = candidates.filter(line => isNear(newestX(line), now));
   if (!dated.length) return candidates;  // no x is near today, as where one counts from 0: any may be right
   const leastError = least(dated.map(line => Math.abs(clockError(line))));
   return dated.filter(line => Math.abs(clockError(line)) <= leastError + CLOCK_TOLERANCE);
+}
+
+// Where all have stopped, as when the server has gone: those that had not when the last point came.
+function lastHeard(shown) {
+  const latest = most(shown.map(({heard}) => heard));
+  const last = shown.filter(line => !isStopped(line, latest));
+  return last.some(({points}) => points.length > 1) ? last : shown;
 }
 
 function spanOfLast({xs, start, end}, count) {
@@ -985,6 +992,7 @@ function newEntry(label) {
     hiddenLabels.delete(label);
     writeAddress();
     draw();
+    element("placeholder").focus();  // the button that had it is gone
   };
   const nameWidth = Math.ceil(ruler.measureText(label).width * NAME_SIZE / RULER_SIZE);
   return {whole, swatch, nameWidth, value, note, forget};
@@ -1008,14 +1016,16 @@ function showReadings() {
   }
 }
 
+let digitsEver = LEAST_DIGITS;  // the widest value so far: entries never get narrower again
+
 // All entries are as wide as the longest name and the widest value ask for: they stand in columns, and what is read
 // moves none of them, so that a finger that is coming down on one meets it.
 function alignEntries() {
   const all = [...lines.values()];
   const name = clamp(most(all.map(line => line.entry.nameWidth)), ...NAME_WIDTHS);
-  const digits = most([LEAST_DIGITS, ...all.map(mostDigits)]);
+  digitsEver = most([digitsEver, ...all.map(mostDigits)]);
   element("legend").style.setProperty("--name", `${name}px`);
-  element("legend").style.setProperty("--digits", digits);
+  element("legend").style.setProperty("--digits", digitsEver);
 }
 
 // Of all that may be read of the line: its values are between the ends of its scale, unless the last one is elsewhere.
@@ -1149,9 +1159,10 @@ function statisticsTexts(line) {
 
 // ---- looking closer: a range is dragged over, with mouse or finger ----
 
-const SHORTEST_DRAG = 5;  // pixels; less is a click
+const SHORTEST_DRAG = 5;  // pixels; less is a click,
+const SHORTEST_TOUCH = 15;  // or a finger that slips
 
-let drag = null;  // {from, to}: parts of the span
+let drag = null;  // {from, to, shortest}: parts of the span, and how long it has to be, in pixels
 
 element("placeholder").onpointerdown = event => {
   const isOnScrollBar = event.target === element("placeholder") && event.offsetX >= event.target.clientWidth;
@@ -1161,9 +1172,11 @@ element("placeholder").onpointerdown = event => {
   if (event.pointerType === "touch") fingers.set(event.pointerId, event);
   const {part} = gripOf(event);
   if (event.shiftKey || fingers.size === 2) takeHold(event);
-  else if (event.isPrimary) drag = {from: part, to: part};
+  else if (event.isPrimary) drag = {from: part, to: part, shortest: shortestDrag(event)};
   moveHair(part);
 };
+
+const shortestDrag = ({pointerType}) => (pointerType === "touch" ? SHORTEST_TOUCH : SHORTEST_DRAG);
 
 element("placeholder").onpointermove = event => {
   if (fingers.has(event.pointerId)) fingers.set(event.pointerId, event);
@@ -1175,9 +1188,9 @@ element("placeholder").onpointermove = event => {
 };
 
 element("placeholder").onpointerup = () => {
-  const range = drag && selected();
+  const range = isRangeShown() && selected();
   leaveDrag();
-  if (!range || range.pixels < SHORTEST_DRAG || range.right - range.left < SHORTEST_SPAN) return;
+  if (!range || range.right - range.left < SHORTEST_SPAN) return;
   lookCloser({left: range.left, right: range.right});
 };
 
@@ -1185,6 +1198,8 @@ element("placeholder").onlostpointercapture = event => {
   fingers.delete(event.pointerId);
   leaveDrag();
 };
+
+element("placeholder").onpointercancel = () => moveHair(null);  // the finger scrolls
 
 element("placeholder").onpointerleave = event => {
   if (event.pointerType === "mouse") moveHair(null);
@@ -1227,7 +1242,7 @@ function selected() {
 
 function showSelection() {
   const selection = element("selection");
-  selection.hidden = !drag || selected().pixels < SHORTEST_DRAG;
+  selection.hidden = !drag || selected().pixels < drag.shortest;
   if (selection.hidden) return;
   const {left, right, edge, pixels} = selected();
   selection.style.left = `${edge}px`;
@@ -1353,8 +1368,9 @@ document.addEventListener("keydown", event => {  // wherever the focus is: butto
   if (event.key === "Escape" && isPanelOpen()) return;  // the browser closes it
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
   const isOurs = event.code === "Space" || event.key === "Escape" || KEYS[event.key];
-  const isOfPanel = event.target.closest("#view, #panel");  // whose buttons are pressed by Space, too
-  if (isOther || !isOurs || isOfPanel && event.key !== "Escape") return;
+  const isOfPanel = event.target.closest("#view, #panel");
+  const isOfButton = event.code === "Space" && event.target.matches("button:focus-visible");  // to which Tab has led
+  if (isOther || !isOurs || isOfButton || isOfPanel && event.key !== "Escape") return;
   event.preventDefault();
   if (event.key === "Escape") undo();
   else if (KEYS[event.key]) moveHairByKey(event.key);
@@ -1373,6 +1389,7 @@ element("span").onchange = () => {
   writeAddress();
   outdateScales();
   resume();
+  draw();  // at once, as it may be paused next
 };
 
 element("apart").onclick = () => {
@@ -1401,8 +1418,11 @@ function offerApart(shown) {
   }
 }
 
+element("try").onclick = () => element("apart").click();
+
 element("dismiss").onclick = () => {
   element("hint").hidden = true;
+  element("placeholder").focus();  // the button that had it is gone
 };
 
 element("steps").onclick = () => {
@@ -1493,6 +1513,7 @@ function putOnPaper(width, height) {
   root.style.setProperty("--paper-height", `${height}px`);
   root.classList.add("paper");
   isLayoutOld = true;
+  statistics = {span: null, at: -Infinity};  // anew, so that they are of the same moment as all else
   draw();
 }
 
@@ -1521,7 +1542,8 @@ function pictureOfGraph() {
 }
 
 function paintedGraph() {
-  const {left, right, bottom} = element("graph").getBoundingClientRect();
+  const {left, right: rightOfGraph, bottom} = element("graph").getBoundingClientRect();
+  const right = Math.max(rightOfGraph, element("rows").getBoundingClientRect().right + SIDE_MARGIN);
   const top = Math.floor(element("legend").getBoundingClientRect().top) - MARGIN;
   const width = right - left;
   const height = Math.ceil(bottom - top + PICTURE_FOOT);
@@ -1624,7 +1646,7 @@ function connect() {
     const spread = wait * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
     openedAt = 0;
     retry = setTimeout(connect, spread);
-    const hint = attempts >= FAILURES_IN_A_ROW ? " (the server's log may tell why)" : "";
+    const hint = attempts >= FAILURES_IN_A_ROW ? " (see the server's log)" : "";
     const failure = wasConnected ? "Server gone" : "Not Connected";
     showStatus(event.wasClean ? "Closed" : failure, `, next try in ${(spread / SECOND).toFixed(1)} s${hint}`);
   };

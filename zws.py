@@ -897,6 +897,8 @@ def numbers_in(fields: dict[str, Any], outer: str = "", depth: int = 1) -> Itera
             continue
         elif is_number(value):
             yield outer + key, value
+        elif key == "label":
+            say_passed_over(outer + key, "of use only beside y")
         elif value is not None:
             say_passed_over(outer + key, "not a number")
 
@@ -1524,11 +1526,13 @@ class Label:
 
 
 class History:
-    """The last points of each label, for new tabs; the label that has been silent longest comes first."""
+    """The last points of each label, for new tabs. All get the labels in the order in which they came, so that a line
+    has the same colour in each.
+    """
 
     def __init__(self, max_points: int) -> None:
         self.max_points = max_points        # of each label
-        self.labels: collections.OrderedDict[str, Label] = collections.OrderedDict()
+        self.labels: dict[str, Label] = {}
         self.all_frames_cache: bytes | None = None
 
     def add(self, point: Point) -> bytes:
@@ -1549,15 +1553,14 @@ class History:
         payload = encode_point(x, point.y, point.label)
         label.payloads.append(payload)
         label.heard_at = time.monotonic()
-        self.labels.move_to_end(point.label)
         self.all_frames_cache = None
         return payload
 
     def add_label(self, name: str) -> Label:
         """A new label. Raises ValueError if all places are taken, and none has been silent for long."""
         if len(self.labels) >= MAX_LABELS:
-            longest_silent, label = next(iter(self.labels.items()))
-            if time.monotonic() - label.heard_at < LABEL_SILENCE_SECONDS:
+            longest_silent = min(self.labels, key=lambda name: self.labels[name].heard_at)
+            if time.monotonic() - self.labels[longest_silent].heard_at < LABEL_SILENCE_SECONDS:
                 raise ValueError(f"more than {MAX_LABELS} labels")
             del self.labels[longest_silent]
         self.labels[name] = Label(self.max_points)
@@ -2100,18 +2103,18 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def allowed_host(text: str) -> re.Match[str]:
-    """The name, and the port if there is one, in a value of --allow-host. Raises ValueError if it is none."""
+    """The name, and the port if there is one, in a value of --allow-host. Raises ArgumentTypeError if it is none."""
     match = HOST.fullmatch(text)
     if not match:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"not a host's name, with or without a port: {text!r}")
     return match
 
 
 def check_places(options: argparse.Namespace) -> None:
     """Ends the program where a port or an endpoint cannot be."""
-    for port in (options.http_port, options.ws_port):
+    for option, port in (("--http-port", options.http_port), ("--ws-port", options.ws_port)):
         if not 0 <= port <= MAX_PORT:
-            sys.exit(f"zws: there is no port {port}")
+            sys.exit(f"zws: {option}: there is no port {port}")
     check_endpoint("--zmq", options.zmq, is_to_listen=True)
     if options.republish is not None:
         check_endpoint("--republish", options.republish, is_to_listen=True)
@@ -2127,7 +2130,7 @@ def check_endpoint(option: str, endpoint: str, is_to_listen: bool) -> None:
     """
     match = ENDPOINT.fullmatch(endpoint)
     if not match:
-        sys.exit(f"zws: {option} {endpoint}: an endpoint has a host and a port, like tcp://127.0.0.1:5000")
+        sys.exit(f"zws: {option} {endpoint}: an endpoint is tcp://, a host and a port, like tcp://127.0.0.1:5000")
     host, port = match["host"], match["port"]
     if not host:                            # ipc, which has no port
         return

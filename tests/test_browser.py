@@ -325,7 +325,7 @@ def test_a_server_that_was_killed_is_found_again_within_six_seconds(zws, publish
     waits = [float(text.split()[4]) for text in tries]
     for wait, least, most in zip(waits, (0.5, 1, 2), (0.7, 1.3, 2.5), strict=False):
         assert least <= wait <= most
-    assert ["log may tell why" in text for text in tries[:3]] == [False, False, True], "after the second that failed"
+    assert ["see the server's log" in text for text in tries[:3]] == [False, False, True], "after the second that failed"
     assert status(page) == "Server gone"
     server = again(zws, server)
     wait_until(lambda: status(page) == "Connected", 6)
@@ -338,8 +338,8 @@ def test_a_page_that_is_refused_names_the_place_that_tells_why_and_is_let_in_as_
     tunnel = Link(f"tcp://127.0.0.1:{server.http_port}")
     request.addfinalizer(tunnel.cut)
     page = open_tab(f"http://localhost:{tunnel.address[1]}/graph.html?ws={server.ws_port}", may_fail=True)
-    said = wait_until(lambda: "log may tell why" in page.inner_text("#retry") and page.inner_text("#retry"))
-    assert re.fullmatch(r", next try in \d\.\d s \(the server's log may tell why\)", said)
+    said = wait_until(lambda: "see the server's log" in page.inner_text("#retry") and page.inner_text("#retry"))
+    assert re.fullmatch(r", next try in \d\.\d s \(see the server's log\)", said)
     assert status(page) == "Not Connected", "it never was"
     server.stop()
     advice = re.search(r"--allow-host localhost:\d+", server.stderr)

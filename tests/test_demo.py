@@ -121,7 +121,7 @@ def test_an_endpoint_that_is_none_is_told_what_it_lacks(option, endpoint):
     with pytest.raises(SystemExit) as end:
         parse_arguments([option, endpoint])
     assert end.value.args == (
-        f"zws: {option} {endpoint}: an endpoint has a host and a port, like tcp://127.0.0.1:5000",)
+        f"zws: {option} {endpoint}: an endpoint is tcp://, a host and a port, like tcp://127.0.0.1:5000",)
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://*:5000", "tcp://127.0.0.1:0", "tcp://127.0.0.1:*"])
