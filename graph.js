@@ -1364,12 +1364,19 @@ function showStill(range) {
 
 element("pause").onclick = togglePause;
 
-document.addEventListener("keydown", event => {  // wherever the focus is: buttons are pressed by Enter
+let isTabLeading = false;  // whether the focus is where Tab has led it, and not where one has pressed
+
+document.addEventListener("pointerdown", () => {
+  isTabLeading = false;
+});
+
+document.addEventListener("keydown", event => {  // wherever the focus is
+  if (event.key === "Tab") isTabLeading = true;
   if (event.key === "Escape" && isPanelOpen()) return;  // the browser closes it
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
   const isOurs = event.code === "Space" || event.key === "Escape" || KEYS[event.key];
   const isOfPanel = event.target.closest("#view, #panel");
-  const isOfButton = event.code === "Space" && event.target.matches("button:focus-visible");  // to which Tab has led
+  const isOfButton = event.code === "Space" && isTabLeading && event.target.matches("button");
   if (isOther || !isOurs || isOfButton || isOfPanel && event.key !== "Escape") return;
   event.preventDefault();
   if (event.key === "Escape") undo();

@@ -254,16 +254,32 @@ def test_pause_freezes_the_picture_while_data_goes_on(zws, publish, open_tab):
     moves(page)
 
 
-def test_the_space_bar_pauses_wherever_the_focus_is(zws, open_tab):
+def test_the_space_bar_pauses_wherever_the_mouse_has_been(zws, open_tab):
     page = open_tab(zws().url)
     moves(page)
-    for focus in ("body", "#pause", "#apart", "#placeholder", ".line"):
-        page.focus(focus)
+    for clicked in "#apart", "#apart", "h1", ".line", ".line", "#placeholder":
+        page.click(clicked)
         for button in "Resume", "Pause":
             page.keyboard.press("Space")
             assert page.inner_text("#pause") == button
-            assert page.get_attribute(".line", "aria-pressed") == "true"
+    assert page.get_attribute(".line", "aria-pressed") == "true"
+    assert page.get_attribute("#apart", "aria-pressed") == "false"
     moves(page)
+
+
+def test_the_space_bar_presses_the_button_to_which_tab_has_led(zws, open_tab):
+    page = open_tab(zws().url)
+    moves(page)
+    page.focus("#span")
+    page.keyboard.press("Tab")
+    for pressed in "true", "false":
+        page.keyboard.press("Space")
+        assert page.get_attribute("#apart", "aria-pressed") == pressed
+        assert page.inner_text("#pause") == "Pause"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.inner_text("#pause") == "Resume"
 
 
 def test_it_says_how_many_points_come_in_a_second_and_history_is_none_of_them(zws, publish, open_tab):
@@ -325,7 +341,7 @@ def test_a_server_that_was_killed_is_found_again_within_six_seconds(zws, publish
     waits = [float(text.split()[4]) for text in tries]
     for wait, least, most in zip(waits, (0.5, 1, 2), (0.7, 1.3, 2.5), strict=False):
         assert least <= wait <= most
-    assert ["see the server's log" in text for text in tries[:3]] == [False, False, True], "after the second that failed"
+    assert ["the server's log" in text for text in tries[:3]] == [False, False, True], "after the second that failed"
     assert status(page) == "Server gone"
     server = again(zws, server)
     wait_until(lambda: status(page) == "Connected", 6)
