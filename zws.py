@@ -165,6 +165,7 @@ QUEUE = "inproc://queue"
 QUEUE_HIGH_WATER_MARK = 40                  # at the queue's PUB and at each tab's SUB: they add up, to 80
 SHORTEST_SLEEP_SECONDS = 1e-6               # gives the hub time to look for I/O, which sleep(0) rarely does
 REST_SECONDS = 0.008                        # from one batch to the next: 125 a second are more than a screen shows
+LONGEST_REST_SECONDS = 0.03                 # after much work; the page draws 30 times a second
 MANY_MESSAGES = 4                           # in a batch: so many come in a rest only where hundreds come in a second
 MAX_BATCH_MESSAGES = 500                    # taken at a time; the other greenlets wait meanwhile, some milliseconds
 MAX_BATCH_BYTES = 64 * 1024                 # of these messages; the last one may go over it
@@ -202,7 +203,7 @@ def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Po
         worked_seconds = time.monotonic() - began
         rest_seconds = REST_SECONDS - worked_seconds
         if len(messages) >= MANY_MESSAGES:
-            rest_seconds = max(rest_seconds, worked_seconds)
+            rest_seconds = max(rest_seconds, min(worked_seconds, LONGEST_REST_SECONDS))
         if is_full:
             rest_seconds = 0
         gevent.sleep(max(rest_seconds, SHORTEST_SLEEP_SECONDS))
