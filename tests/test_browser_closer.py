@@ -548,6 +548,17 @@ def test_two_fingers_move_the_picture(feed, fingers):
     assert axes(page)["x"][1] == pytest.approx(NOW - 10_000 * 190 / pixels, abs=500)
 
 
+def test_a_finger_that_slips_does_not_look_closer(feed, fingers):
+    feed = feed(has_touch=True)
+    page = feed.page
+    points = feed.line("a", 101, 0.1, value=lambda i: i)
+    x, y = place(page, points[50][0])
+    fingers(page, *between([(x, y)], [(x + 12, y)]))
+    assert state(page) == "Live" and page.is_visible("#hair")
+    fingers(page, *between([(x, y)], [(x + 40, y)]))
+    wait_until(lambda: state(page) == "Still")
+
+
 @pytest.mark.parametrize("apart", ["", "&apart"])
 def test_one_finger_still_scrolls_strips_and_reads_and_drags_over_a_range(feed, fingers, apart):
     feed = feed(apart, has_touch=True, is_mobile=True, viewport={"width": 400, "height": 600})
@@ -558,6 +569,7 @@ def test_one_finger_still_scrolls_strips_and_reads_and_drags_over_a_range(feed, 
         fingers(page, *between([(200, 500)], [(205, 250)]))
         wait_until(lambda: page.evaluate("document.getElementById('placeholder').scrollTop") > 100)
         assert state(page) == "Live"
+        wait_until(lambda: not page.is_visible("#hair"))
     one, two = place(page, points[20][0]), place(page, points[60][0])
     y = 400
     fingers(page, *between([(one[0], y)], [(two[0], y)]), lift=False)

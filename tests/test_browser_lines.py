@@ -1469,6 +1469,16 @@ def test_where_a_line_looks_flat_beside_another_apart_is_offered_once(feed):
     assert not hint.is_visible()
 
 
+def test_the_offer_is_a_button(feed):
+    feed = feed()
+    for _ in range(5):
+        feed.passes(1)
+        feed.line("small")
+        feed.line("big", value=lambda i: 1000 * i)
+    feed.page.get_by_role("button", name="try Apart").click()
+    assert feed.page.get_attribute("#apart", "aria-pressed") == "true" and not feed.page.is_visible("#hint")
+
+
 @pytest.mark.parametrize("is_paused", [False, True])
 @pytest.mark.parametrize("way", ["#apart", "#legend >> text=big"])
 def test_the_offer_goes_away_when_nothing_looks_flat_any_more(feed, way, is_paused):
@@ -1937,3 +1947,37 @@ def test_a_click_or_enter_hides_a_line_which_then_has_no_say_in_the_axes(feed):
         page.click(f"#legend >> text={label}")
     assert lines(page) == {}
     assert axes(page)["times"]     # an empty graph, not an empty window
+
+
+# ---- when nothing comes any more ----
+
+def test_when_all_lines_stop_at_once_those_that_had_stopped_before_do_not_stretch_the_axis(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("old", ago=600)
+    feed.passes(60)
+    points = feed.line("live")
+    before = axes(page)["x"]
+    assert before == [points[0][0], points[-1][0]]
+    feed.passes(60)         # the server has gone
+    assert entries(page)["live"]["note"].startswith("stopped") and axes(page)["x"] == before
+
+
+def test_who_forgets_a_line_by_keyboard_is_then_on_the_graph(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("old", ago=600)
+    feed.passes(60)
+    page.get_by_role("button", name="Forget old").focus()
+    page.keyboard.press("Enter")
+    assert "old" not in entries(page)
+    assert page.evaluate("document.activeElement.id") == "placeholder"
+
+
+def test_a_span_that_is_chosen_is_shown_at_once_even_if_one_pauses_then(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("a", 601, 0.1)
+    page.evaluate("""() => { document.getElementById("span").value = "10";
+        document.getElementById("span").dispatchEvent(new Event("change")); togglePause(); }""")
+    assert axes(page)["x"] == [NOW - 10_000, NOW]
