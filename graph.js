@@ -1261,6 +1261,7 @@ const PIXELS_PER_TURN = [1, 30, 300];  // for each unit in which browsers tell h
 const TURN_PIXELS = 400;  // make the span e times as long,
 const PINCH_PIXELS = 100;  // or these with Ctrl, as which browsers tell of a pinch on a touchpad;
 const MOST_PER_TURN = 0.3;  // but one turn makes it no longer than e to the power of this
+const KEY_TURNS = {"+": -MOST_PER_TURN, "-": MOST_PER_TURN};  // the same by key, around the hair
 const RUN_TIME = SECOND / 2;  // turns that follow so soon belong together: Escape takes them back at once
 
 const fingers = new Map();  // on the graph: pointerId -> the last event
@@ -1311,13 +1312,22 @@ element("placeholder").onwheel = event => {
   if (scrollsStrips || isBeingDragged() || !event.deltaY || !lines.size) return;
   const pixels = event.deltaY * PIXELS_PER_TURN[event.deltaMode];
   const turn = clamp(pixels / (event.ctrlKey ? PINCH_PIXELS : TURN_PIXELS), -MOST_PER_TURN, MOST_PER_TURN);
-  const length = Math.exp(turn) * lengthOf(span);
-  const part = partAt(event.pageX);
-  const isPart = length < lengthOf(wholeSpan()) - SHORTEST_SPAN;  // computed times are not exact
-  const range = isPart ? spanAround(timeAt(part), part, length) : wholeSpan();
+  const range = rangeStretched(partAt(event.pageX), turn);
   if (range !== span || event.ctrlKey) event.preventDefault();  // else the page may scroll: there is no wider span
   if (range !== span) turnTo(range, event.timeStamp);
 };
+
+function stretchByKey(key, now) {
+  const range = rangeStretched(hairAt === null ? 1 : hairAt, KEY_TURNS[key]);
+  if (range !== span && !isBeingDragged() && lines.size) turnTo(range, now);
+}
+
+// The span, longer or shorter, with what is at this part of it where it is.
+function rangeStretched(part, turn) {
+  const length = Math.exp(turn) * lengthOf(span);
+  const isPart = length < lengthOf(wholeSpan()) - SHORTEST_SPAN;  // computed times are not exact
+  return isPart ? spanAround(timeAt(part), part, length) : wholeSpan();
+}
 
 function turnTo(range, now) {
   const isSameRun = span === lastTurn.range && now - lastTurn.at < RUN_TIME;
@@ -1374,13 +1384,14 @@ document.addEventListener("keydown", event => {  // wherever the focus is
   if (event.key === "Tab") isTabLeading = true;
   if (event.key === "Escape" && isPanelOpen()) return;  // the browser closes it
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
-  const isOurs = event.code === "Space" || event.key === "Escape" || KEYS[event.key];
+  const isOurs = event.code === "Space" || event.key === "Escape" || KEYS[event.key] || KEY_TURNS[event.key];
   const isOfPanel = event.target.closest("#view, #panel");
   const isOfButton = event.code === "Space" && isTabLeading && event.target.matches("button");
   if (isOther || !isOurs || isOfButton || isOfPanel && event.key !== "Escape") return;
   event.preventDefault();
   if (event.key === "Escape") undo();
   else if (KEYS[event.key]) moveHairByKey(event.key);
+  else if (KEY_TURNS[event.key]) stretchByKey(event.key, event.timeStamp);
   else if (!event.repeat && !isBeingDragged()) togglePause();
 });
 

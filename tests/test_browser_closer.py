@@ -289,6 +289,24 @@ def near(page, left, right):
     return axes(page)["x"] == pytest.approx([left, right], abs=30)
 
 
+def test_plus_and_minus_look_closer_around_the_hair_and_wider_again(feed):
+    feed = feed()
+    page = feed.page
+    feed.line("a", 101, 0.1, value=lambda i: i)
+    whole = axes(page)["x"]
+    page.keyboard.press("Home")
+    for _ in range(3):
+        page.keyboard.press("+")
+    assert state(page) == "Still" and length(page) < 5
+    assert axes(page)["x"][0] == pytest.approx(whole[0], abs=1), "around the hair"
+    for _ in range(4):
+        page.keyboard.press("-")
+    assert near(page, *whole)
+    page.keyboard.press("+")
+    page.keyboard.press("Space")
+    assert state(page) == "Live" and axes(page)["x"] == whole
+
+
 def test_the_wheel_looks_closer_around_the_pointer_and_wider_again_up_to_the_whole(feed):
     feed = feed()
     page = feed.page
