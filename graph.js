@@ -1042,7 +1042,16 @@ function lastY({drawn}) {
 function readingText(line) {
   if (!line.drawn.length) return valueText(line, NaN);  // it came while paused
   if (isRangeShown()) return differenceText(line, selected());
-  return valueText(line, hairAt === null ? lastY(line) : valueAt(line, timeAt(hairAt)));
+  return valueText(line, hairAt === null ? lastShownY(line) : valueAt(line, timeAt(hairAt)));
+}
+
+// Where one has looked closer, the last value in the range, so that it is that of the picture.
+function lastShownY(line) {
+  const isCloser = paused && span !== paused.span;
+  if (!isCloser) return lastY(line);
+  const {drawn} = line;
+  const place = drawn.firstPlace(x => x > span.right) - 1;
+  return place < drawn.start ? NaN : drawn.ys[place];
 }
 
 function valueAt(line, time) {
