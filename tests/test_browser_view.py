@@ -118,9 +118,9 @@ def test_the_panel_is_opened_and_closed_by_keyboard(feed):
         wait_until(lambda: not is_open(page))
         assert focused(page) == "view", "the focus comes back"
     assert page.inner_text("#pause") == "Pause", "Space was the buttons'"
-    page.focus("#apart")
+    page.click("#apart")
     page.keyboard.press("Space")
-    assert page.inner_text("#pause") == "Resume"
+    assert page.inner_text("#pause") == "Resume", "where one has pressed by mouse, Space is Pause"
 
 
 def test_the_panel_closes_where_tab_leads_out_of_it_and_by_a_press_elsewhere(feed):
