@@ -968,6 +968,7 @@ def test_nothing_moves_under_a_press_even_if_a_line_stops_meanwhile(feed):
     for label in ("a", "b", "c"):
         feed.line(label)
     cross = page.get_by_role("button", name="Forget old")
+    wait_until(lambda: page.evaluate("!isLayoutOld && !isDrawingAskedFor && !isResting"))   # the first layout is done
     before = [entry.bounding_box() for entry in page.locator(".entry").all()]
     cross.hover()
     page.mouse.down()

@@ -112,14 +112,14 @@ def test_200_stalled_tabs_cost_less_than_100_mib_and_each_less_than_1_with_the_k
 
 def test_what_a_stalled_tab_cannot_take_is_dropped_and_not_kept(zws, publish):
     server = zws("--source", "none", "--history", 0)
-    send, long, count = publish(server), 10**300, 20_000
+    send, long, count = publish(server), 10**300, 60_000
     with server.raw(), server.raw() as reader:
         memory = server.memory()
         for number in range(count):
             send({"x": number, "y": long})
             if number % 500 == 499:     # the other tab takes them all
                 read_until(reader, b'"x":%d,"y":%d}' % (number, long))
-        assert server.memory() - memory < 8_000      # twice 40 frames of 32 KiB, and what a batch needs
+        assert server.memory() - memory < 12_000     # KiB: twice 40 frames of 32, and what a batch needs; all are 18,000
 
 
 def cpu_seconds(server):
