@@ -119,7 +119,7 @@ def test_what_a_stalled_tab_cannot_take_is_dropped_and_not_kept(zws, publish):
             send({"x": number, "y": long})
             if number % 500 == 499:     # the other tab takes them all
                 read_until(reader, b'"x":%d,"y":%d}' % (number, long))
-        assert server.memory() - memory < 12_000     # KiB: twice 40 frames of 32, and what a batch needs; all are 18,000
+        assert server.memory() - memory < 12_000  # KiB: twice 40 frames of 32, and what a batch needs; all are 18,000
 
 
 def cpu_seconds(server):
