@@ -493,8 +493,8 @@ function statisticsOf(points, span) {
   }
   const intervals = points.xs[from] > span.left ? count : count - 1;  // the one before a point on the edge is outside
   const seconds = (span.right - span.left) / SECOND;
-  const [least, greatest, mean] = valued ? [low, high, sum * (count / valued)] : [NaN, NaN, NaN];
-  return {last: points.ys[to - 1], least, greatest, mean, count, rate: intervals / seconds};
+  const found = valued ? {low, high, mean: sum * (count / valued)} : {low: NaN, high: NaN, mean: NaN};
+  return {last: points.ys[to - 1], ...found, count, rate: intervals / seconds};
 }
 
 // ---- scale: the range of y. Where it is logarithmic, it is one of the logarithms ----
@@ -535,20 +535,7 @@ function roundScale(low, high) {
   };
 }
 
-// On which side of a scale that is fixed the line is with all that is in the span; "": some of it is on the scale.
-function sideOf({extremes}) {
-  const fixed = shownFixedScale();
-  if (!fixed || !extremes) return "";
-  if (extremes.low > fixed.high) return "above";
-  return extremes.high < fixed.low ? "below" : "";
-}
-
-// Whether a line that varies looks flat on this scale, which others need.
-function looksFlat({extremes, scale}, {low, high}) {
-  return extremes && !scale.isConstant && extremes.high - extremes.low < FLAT_PART * (high - low);
-}
-
-// The same for logarithms: a constant stands between powers of ten. A range of few numbers ends as it would on a linear
+// fittingScale for logarithms: a constant stands between powers of ten. A range of few numbers ends as it would on a linear
 // scale, any other at 1, 2 or 5 times a power of ten.
 function fittingLogScale(extremes) {
   const low = clamp(extremes.low, Math.log10(LEAST_Y), Math.log10(MOST_Y));
@@ -569,6 +556,19 @@ function fittingLogScale(extremes) {
 // Whether a logarithmic scale holds too few numbers to differ much from a linear one.
 function isNarrow({low, high}) {
   return high - low < Math.log10(5) - LITTLE;
+}
+
+// On which side of a scale that is fixed the line is with all that is in the span; "": some of it is on the scale.
+function sideOf({extremes}) {
+  const fixed = shownFixedScale();
+  if (!fixed || !extremes) return "";
+  if (extremes.low > fixed.high) return "above";
+  return extremes.high < fixed.low ? "below" : "";
+}
+
+// Whether a line that varies looks flat on this scale, which others need.
+function looksFlat({extremes, scale}, {low, high}) {
+  return extremes && !scale.isConstant && extremes.high - extremes.low < FLAT_PART * (high - low);
 }
 
 // What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
@@ -641,7 +641,7 @@ function numberText(number, difference, size) {
   const isPlain = size === 0 || size >= PLAIN_FROM && size < PLAIN_BELOW;
   const [unit, letter] = isPlain && LARGE_UNITS.find(([one]) => size >= one) || [1, ""];
   if ((!isPlain || letter) && Math.abs(number) < difference / 2) return "0";
-  const powerOfTen = one => Math.floor(Math.log10(one) + 1e-9);  // a computed 0.001 may be a little less
+  const powerOfTen = one => Math.floor(Math.log10(one) + LITTLE);
   if (!isPlain) {
     const digits = powerOfTen(Math.abs(number)) - powerOfTen(difference);
     return number.toExponential(clamp(digits, 0, MOST_DIGITS)).replace("+", "");
@@ -786,7 +786,8 @@ const MARGIN = 6;  // and above and below them,
 const NAME_ROOM = 13;  // or above them where the line's name stands there
 const DOT_ROOM = 4;  // pixels; where points are closer, lines are drawn without dots
 const MAX_BROAD_LINES = 10;  // more in one graph are thin, without dots, and not filled
-
+const BROAD = 2;  // pixels
+const THIN = 1;
 const FILL_OPACITY = 0.3;  // below a line; all lines of a graph share it
 
 let strips = [];
@@ -886,7 +887,7 @@ function drawStrip(strip, group) {
     const data = breakAt(line.silence, line.pairs);
     const fill = isBroad && !sideOf(line) && FILL_OPACITY / group.length;
     // The name is not for Flot, but for those who ask what it has drawn (plot.getData()), such as the tests.
-    const look = {fill, fillTowards: log ? low : 0, lineWidth: isBroad ? 2 : 1};
+    const look = {fill, fillTowards: log ? low : 0, lineWidth: isBroad ? BROAD : THIN};
     const whole = {name: line.label, color: line.color, data, lines: look, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
     return isDotted || !lone.data.length ? [whole] : [whole, lone];  // each series costs, even an empty one
@@ -943,12 +944,12 @@ function newPlot(strip, timeOptions, margins) {
   });
 }
 
-// After a choice the scales and the statistics fit at once. A line out of sight keeps its own scale, by which its last
-// value is written.
-function outdateScales() {
+// After a choice all that is worked out of the points fits at once: the scales and the statistics. A line out of sight
+// keeps its own scale, by which its last value is written.
+function outdateFits() {
   for (const line of lines.values()) line.scale = line.scale && {...line.scale, isOutdated: true};
   for (const strip of strips) strip.scale = null;
-  statistics = {span: null, at: -Infinity};
+  statistics = NO_STATISTICS;
 }
 
 function outdateLayout() {
@@ -983,7 +984,7 @@ function newEntry(label) {
     if (!wasHidden) hiddenLabels.add(label);
     toggle.setAttribute("aria-pressed", wasHidden);
     writeAddress();
-    outdateScales();
+    outdateFits();
     draw();
   };
   forget.onclick = () => {
@@ -1132,7 +1133,8 @@ document.addEventListener("pointerdown", event => {  // a finger does not leave 
 
 const STATISTICS_REST = SECOND / 2;  // from one time to the next: a moving picture's can still be read, and cost little
 
-let statistics = {span: null, at: -Infinity};  // of which span they are shown, and since when
+const NO_STATISTICS = {span: null, at: -Infinity};
+let statistics = NO_STATISTICS;  // of which span they are shown, and since when
 
 function newRow(label) {
   const whole = fromTemplate("row");
@@ -1161,9 +1163,9 @@ function showStatistics() {
 function statisticsTexts(line) {
   const found = statisticsOf(line.drawn, span);
   if (!found) return ["–", "–", "–", "–", "–", "–"];
-  const {last, least, greatest, mean, count, rate} = found;
+  const {last, low, high, mean, count, rate} = found;
   const meanText = valueText({...line, decimals: MAX_DECIMALS}, mean);  // that of whole numbers is not whole
-  return [...[last, least, greatest].map(y => valueText(line, y)), meanText, `${count}`, `${threeDigits(rate)}`];
+  return [...[last, low, high].map(y => valueText(line, y)), meanText, `${count}`, `${threeDigits(rate)}`];
 }
 
 // ---- looking closer: a range is dragged over, with mouse or finger ----
@@ -1215,10 +1217,14 @@ element("placeholder").onpointerleave = event => {
 };
 
 element("placeholder").ondblclick = () => {
-  if (!paused) return;
+  if (paused) showWhole();
+};
+
+// Shows all that was there when it was paused. From there Escape leads to what is live.
+function showWhole() {
   paused.rangesBefore = [];
   showStill(paused.span);
-};
+}
 
 // Shows a range at rest. Escape leads back to what is shown now.
 function lookCloser(range) {
@@ -1229,7 +1235,7 @@ function lookCloser(range) {
 
 // What Escape does: it takes back the drag, or one step of looking closer, or the rest, or the hair.
 function undo() {
-  hold = null;  // a picture that is being moved is where it was before, and stays there
+  hold = null;  // lets go of a picture that is being moved; what it was before is one step back
   if (drag) leaveDrag();
   else if (paused && paused.rangesBefore.length) showStill(paused.rangesBefore.pop());
   else if (paused) resume();
@@ -1341,7 +1347,8 @@ function rangeStretched(part, turn) {
 function turnTo(range, now) {
   const isSameRun = span === lastTurn.range && now - lastTurn.at < RUN_TIME;
   lastTurn = {range, at: now};
-  if (isSameRun) showStill(range);
+  if (paused && range === paused.span) showWhole();
+  else if (isSameRun) showStill(range);
   else lookCloser(range);
 }
 
@@ -1375,7 +1382,7 @@ function togglePause() {
 function showStill(range) {
   span = range;
   showSpanInMenu();
-  outdateScales();
+  outdateFits();
   draw();
 }
 
@@ -1414,7 +1421,7 @@ function showSpanInMenu() {
 element("span").onchange = () => {
   chosenSpan = element("span").value;
   writeAddress();
-  outdateScales();
+  outdateFits();
   resume();
   draw();  // at once, as it may be paused next
 };
@@ -1422,10 +1429,8 @@ element("span").onchange = () => {
 element("apart").onclick = () => {
   apart = !apart;
   isApartKnown = true;
-  showPressed();
-  writeAddress();
   isLayoutOld = true;
-  draw();
+  showChosen();
 };
 
 const FLAT_TIME = 3 * SECOND;  // a line that looks flat for so long does not do so by chance
@@ -1454,27 +1459,26 @@ element("dismiss").onclick = () => {
 
 element("steps").onclick = () => {
   steps = !steps;
-  showPressed();
-  writeAddress();
-  outdateScales();
-  draw();
+  showChosen();
 };
 
 element("log").onclick = () => {
   log = !log;
-  showPressed();
-  writeAddress();
   for (const line of lines.values()) line.scale = null;  // logarithms are no numbers, and numbers no logarithms
-  outdateScales();
-  draw();
+  showChosen();
 };
 
 element("stats").onclick = () => {
   stats = !stats;
+  showChosen();
+};
+
+function showChosen() {
   showPressed();
   writeAddress();
+  outdateFits();
   draw();
-};
+}
 
 function showPressed() {
   const pressed = {apart, steps, log, stats};
@@ -1540,7 +1544,7 @@ function putOnPaper(width, height) {
   root.style.setProperty("--paper-height", `${height}px`);
   root.classList.add("paper");
   isLayoutOld = true;
-  statistics = {span: null, at: -Infinity};  // anew, so that they are of the same moment as all else
+  statistics = NO_STATISTICS;  // so that they are of the same moment as all else
   draw();
 }
 
@@ -1673,9 +1677,9 @@ function connect() {
     const spread = wait * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
     openedAt = 0;
     retry = setTimeout(connect, spread);
-    const hint = attempts >= FAILURES_IN_A_ROW ? " (see the server's log)" : "";
+    const advice = attempts >= FAILURES_IN_A_ROW ? " (see the server's log)" : "";
     const failure = wasConnected ? "Server gone" : "Not Connected";
-    showStatus(event.wasClean ? "Closed" : failure, `, next try in ${(spread / SECOND).toFixed(1)} s${hint}`);
+    showStatus(event.wasClean ? "Closed" : failure, `, next try in ${(spread / SECOND).toFixed(1)} s${advice}`);
   };
 }
 

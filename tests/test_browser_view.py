@@ -385,7 +385,7 @@ def test_statistics_of_any_numbers_are_right(points_page, ys, left, length):
     valued = [y for y in inside if y is not None] or [math.nan]
     mean = math.fsum(y / len(valued) for y in valued)
     last = math.nan if inside[-1] is None else inside[-1]
-    wanted = {"last": last, "least": min(valued), "greatest": max(valued), "mean": mean, "count": len(inside)}
+    wanted = {"last": last, "low": min(valued), "high": max(valued), "mean": mean, "count": len(inside)}
     for name, number in wanted.items():
         off = max(1e-14 * max(map(abs, valued)), 1e-300) if name == "mean" else 0
         assert found[name] == pytest.approx(number, rel=1e-12, abs=off, nan_ok=True), name
