@@ -1,6 +1,10 @@
 """What the tests of the page share: what Flot has drawn and what the legend says, not the page's own variables."""
+import json
+import re
+
 from conftest import wait_until
 
+NOW = 1_767_225_600_000     # 2026-01-01 00:00:00 UTC, in ms: there a Feed's clock stands
 START = 978_307_200_000     # 2001-01-01 00:00:00 UTC, in ms: no clock says that today
 
 PLOTS = """const plots = [...document.querySelectorAll(".strip:not(.time) .room")].map(room => $(room).data("plot"));"""
@@ -130,3 +134,59 @@ def drag(page, left, right):
     page.mouse.down()
     page.mouse.move(*place(page, right), steps=3)
     page.mouse.up()
+
+
+def length(page):
+    """Of the span, in seconds."""
+    left, right = axes(page)["x"]
+    return (right - left) / 1000
+
+
+def hover(page, x, **options):
+    page.mouse.move(*place(page, x, **options))
+
+
+class Feed:
+    """A page and its points."""
+
+    def __init__(self, page, url):
+        self.page, self.now, self.sent, self.sockets = page, NOW, 0, []
+        page.clock.set_fixed_time(NOW / 1000)
+        page.route_web_socket(re.compile("^ws:"), lambda socket: self.sockets.append(socket))
+        page.goto(url)
+        wait_until(lambda: self.sockets and page.inner_text("#conn_status") == "Connected")
+
+    def message(self, points):
+        """Sends a point, or a list of points, as the server does."""
+        self.sockets[0].send(json.dumps(points))
+
+    def connects_again(self):
+        """The connection ends, and there is a new one."""
+        self.sockets.pop().close()
+        wait_until(lambda: self.page.inner_text("#conn_status") == "Connected" and self.sockets)
+
+    def send(self, label, *points):
+        """Sends [x, y] of a label, and draws them at once."""
+        self.message([{"x": x, "y": y, **({"label": label} if label else {})} for x, y in points])
+        self.sent += len(points)
+        wait_until(lambda: self.page.evaluate("received") >= self.sent)
+        self.page.evaluate("draw()")
+
+    def fill(self, count, point):
+        """Sends so many points, each made in the page from `i` and `now`, in messages of a thousand."""
+        self.page.evaluate(f"""([now, count]) => {{
+            const points = Array.from({{length: count}}, (_, i) => ({point}));
+            for (let i = 0; i < count; i += 1000) addMessage(points.slice(i, i + 1000));
+            draw(); }}""", [self.now, count])
+
+    def line(self, label, count=100, step=0.1, ago=0.0, value=lambda i: i % 5):
+        """A line whose points are `step` seconds apart and whose last is `ago` seconds old; returns its points."""
+        points = [[self.now - 1000 * ago - round(1000 * step * (count - 1 - i)), value(i)] for i in range(count)]
+        self.send(label, *points)
+        return points
+
+    def passes(self, seconds):
+        """So much time goes by."""
+        self.now += 1000 * seconds
+        self.page.clock.set_fixed_time(self.now / 1000)
+        self.page.evaluate("draw()")

@@ -351,3 +351,41 @@ def open_tab(chromium):
     for context in contexts:
         context.close()
     assert not errors
+
+
+@pytest.fixture(scope="module")
+def plain_context(chromium):
+    """What most tests need. They share it, and so its cache; each has a page of its own."""
+    context = chromium.new_context(viewport={"width": 800, "height": 600}, timezone_id="UTC")
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def points_page(quiet, plain_context):
+    """A page for what needs its functions alone."""
+    page = plain_context.new_page()
+    page.goto(quiet.url)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def feed(quiet, plain_context, open_tab):
+    """Opens pages that get their points from the test: `feed("&apart")`; see browser.Feed."""
+    from browser import Feed  # not before: it needs what is in here
+    pages, errors = [], []
+
+    def start(query="", **options):
+        if options:
+            page = open_tab("about:blank", **{"timezone_id": "UTC", **options})
+        else:
+            page = plain_context.new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            pages.append(page)
+        return Feed(page, f"http://localhost:{quiet.http_port}/graph.html?ws={quiet.ws_port}{query}")
+    yield start
+    for page in pages:
+        page.close()
+    assert not errors

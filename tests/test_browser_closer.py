@@ -6,17 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from browser import axes, colors, drag, entries, place, toggle, values
+from browser import NOW, axes, colors, drag, entries, hover, length, place, toggle, values
 from conftest import wait_until
-from test_browser_lines import NOW, Feed, hover, length
-
-
-@pytest.fixture
-def feed(quiet, open_tab):
-    def start(query="", **options):
-        page = open_tab("about:blank", **{"timezone_id": "UTC", **options})
-        return Feed(page, f"http://localhost:{quiet.http_port}/graph.html?ws={quiet.ws_port}{query}")
-    return start
 
 
 def press(page, button):

@@ -4,7 +4,6 @@ The points come from the test, over a WebSocket that Playwright answers, and the
 test moves it: nothing here waits for time to pass.
 """
 import csv
-import json
 import math
 import random
 import re
@@ -13,13 +12,16 @@ from pathlib import Path
 
 import pytest
 from browser import (
+    NOW,
     START,
     axes,
     colors,
     drag,
     drawn,
     entries,
+    hover,
     legend,
+    length,
     lines,
     number_of,
     pixel,
@@ -34,100 +36,7 @@ from conftest import wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-NOW = 1_767_225_600_000     # 2026-01-01 00:00:00 UTC, in ms
 TEN = ["#e06c1f", "#2f9e5b", "#8a5fd6", "#d63f5c", "#12a0b4", "#b98a00", "#cf55b4", "#7d9612", "#8b6a52", "#3a7bd5"]
-
-
-class Feed:
-    """A page and its points."""
-
-    def __init__(self, page, url):
-        self.page, self.now, self.sent, self.sockets = page, NOW, 0, []
-        page.clock.set_fixed_time(NOW / 1000)
-        page.route_web_socket(re.compile("^ws:"), lambda socket: self.sockets.append(socket))
-        page.goto(url)
-        wait_until(lambda: self.sockets and page.inner_text("#conn_status") == "Connected")
-
-    def message(self, points):
-        """Sends a point, or a list of points, as the server does."""
-        self.sockets[0].send(json.dumps(points))
-
-    def connects_again(self):
-        """The connection ends, and there is a new one."""
-        self.sockets.pop().close()
-        wait_until(lambda: self.page.inner_text("#conn_status") == "Connected" and self.sockets)
-
-    def send(self, label, *points):
-        """Sends [x, y] of a label, and draws them at once."""
-        self.message([{"x": x, "y": y, **({"label": label} if label else {})} for x, y in points])
-        self.sent += len(points)
-        wait_until(lambda: self.page.evaluate("received") >= self.sent)
-        self.page.evaluate("draw()")
-
-    def fill(self, count, point):
-        """Sends so many points, each made in the page from `i` and `now`, in messages of a thousand."""
-        self.page.evaluate(f"""([now, count]) => {{
-            const points = Array.from({{length: count}}, (_, i) => ({point}));
-            for (let i = 0; i < count; i += 1000) addMessage(points.slice(i, i + 1000));
-            draw(); }}""", [self.now, count])
-
-    def line(self, label, count=100, step=0.1, ago=0.0, value=lambda i: i % 5):
-        """A line whose points are `step` seconds apart and whose last is `ago` seconds old; returns its points."""
-        points = [[self.now - 1000 * ago - round(1000 * step * (count - 1 - i)), value(i)] for i in range(count)]
-        self.send(label, *points)
-        return points
-
-    def passes(self, seconds):
-        """So much time goes by."""
-        self.now += 1000 * seconds
-        self.page.clock.set_fixed_time(self.now / 1000)
-        self.page.evaluate("draw()")
-
-
-@pytest.fixture(scope="module")
-def plain_context(chromium):
-    """What most tests need. They share it, and so its cache; each has a page of its own."""
-    context = chromium.new_context(viewport={"width": 800, "height": 600}, timezone_id="UTC")
-    yield context
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def points_page(quiet, plain_context):
-    """A page for what needs its functions alone."""
-    page = plain_context.new_page()
-    page.goto(quiet.url)
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def feed(quiet, plain_context, open_tab):
-    pages, errors = [], []
-
-    def start(query="", **options):
-        if options:
-            page = open_tab("about:blank", **{"timezone_id": "UTC", **options})
-        else:
-            page = plain_context.new_page()
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-            pages.append(page)
-        return Feed(page, f"http://localhost:{quiet.http_port}/graph.html?ws={quiet.ws_port}{query}")
-    yield start
-    for page in pages:
-        page.close()
-    assert not errors
-
-
-def length(page):
-    """Of the span, in seconds."""
-    left, right = axes(page)["x"]
-    return (right - left) / 1000
-
-
-def hover(page, x, **options):
-    page.mouse.move(*place(page, x, **options))
 
 
 # ---- from the start ----

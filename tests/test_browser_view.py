@@ -6,15 +6,24 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import test_browser_lines
-from browser import axes, colors, drag, entries, lines, number_of, place, press_in_view, toggle, values, xs
+from browser import (
+    NOW,
+    axes,
+    colors,
+    drag,
+    entries,
+    hover,
+    lines,
+    number_of,
+    place,
+    press_in_view,
+    toggle,
+    values,
+    xs,
+)
 from conftest import wait_until
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_browser_lines import NOW, hover
-
-feed, plain_context, points_page = (
-    test_browser_lines.feed, test_browser_lines.plain_context, test_browser_lines.points_page)
 
 COLUMNS = ["Last", "Least", "Greatest", "Mean", "Points", "Points/s"]
 COLOR_AT = """([left, top]) => { const canvas = [...document.querySelectorAll("canvas.flot-base")].find(one => {
