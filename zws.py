@@ -185,8 +185,7 @@ def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Po
     """Funnels points coming from an external tcp socket to the inproc socket.
 
     A point that comes after a pause goes at once. Then the relay rests, unless its batch was full, so that points which
-    keep coming go to the tabs in few frames: a browser takes some 5,000 frames a second, but many more points. Where
-    many come, it rests at least as long as it has worked: so half of the time is left for tabs that join, and all else.
+    keep coming go to the tabs in few frames: a browser takes some 5,000 frames a second, but many more points.
     """
     dropped = ThrottledLog("dropped", "message")
     while True:
@@ -200,13 +199,22 @@ def zmq_server(sock_incoming: zmq.Socket, points_of: Callable[[Message], list[Po
             except ValueError as error:
                 dropped.add(str(error), excerpt(message[-1]))
         queue.publish(points)
-        worked_seconds = time.monotonic() - began
-        rest_seconds = REST_SECONDS - worked_seconds
-        if len(messages) >= MANY_MESSAGES:
-            rest_seconds = max(rest_seconds, min(worked_seconds, LONGEST_REST_SECONDS))
         if is_full:
-            rest_seconds = 0
-        gevent.sleep(max(rest_seconds, SHORTEST_SLEEP_SECONDS))
+            let_others_run()
+        else:
+            rest(len(messages), time.monotonic() - began)
+
+
+def rest(message_count: int, worked_seconds: float) -> None:
+    """Lets the others run after a batch of so many messages, so that the next one begins REST_SECONDS after this one.
+
+    Where many come, the rest is at least as long as the work was: so half of the time is left for tabs that join, and
+    all else. Where few come, such as a hundred a second, it would only keep each of them waiting.
+    """
+    rest_seconds = REST_SECONDS - worked_seconds
+    if message_count >= MANY_MESSAGES:
+        rest_seconds = max(rest_seconds, min(worked_seconds, LONGEST_REST_SECONDS))
+    gevent.sleep(max(rest_seconds, SHORTEST_SLEEP_SECONDS))
 
 
 class Queue:
@@ -849,10 +857,8 @@ def points_of_object(fields: dict[str, Any]) -> list[Point]:
         if all(key in TIME_KEYS for key in fields):
             raise ValueError("y is missing")
         return labelled_points(x, numbers_in(fields))
-    if not POINT_KEYS.issuperset(fields):
-        for key in fields:
-            if key not in POINT_KEYS:
-                say_passed_over(key, "not a part of a point with y")
+    for key in fields.keys() - POINT_KEYS:
+        say_passed_over(key, "not a part of a point with y")
     if "x" in fields and time_of_value(fields["x"]) is None:
         raise ValueError("x is not a number or a date")
     return [Point(x, checked_y(fields["y"]), checked_label(fields.get("label", DEFAULT_LABEL)))]
@@ -889,7 +895,8 @@ def time_of_value(value: Any) -> float | None:
 
 
 def numbers_in(fields: dict[str, Any], outer: str = "", depth: int = 1) -> Iterator[tuple[str, float]]:
-    """The numbers in an object and in the objects in it, each with its label. All else is passed over."""
+    """The numbers in an object and in the objects in it, each with its label. All else is passed over, and said once.
+    """
     for key, value in fields.items():
         if isinstance(value, dict):
             if depth < MAX_DEPTH:
@@ -1778,7 +1785,8 @@ def new_incoming_sub(context: zmq.Context) -> zmq.Socket:
 
 
 def bind_for_strangers(listener: zmq.Socket, endpoint: str, option: str) -> None:
-    """Opens a ZeroMQ port to anybody's program, and says in the log who connects in vain. The option asked for it."""
+    """Opens a ZeroMQ port to anybody's program, and says in the log who connects in vain. `option` asked for the port.
+    """
     listener.set(zmq.ZAP_DOMAIN, ZMTP_3_ONLY)
     listener.set(zmq.IPV6, has_only_ipv6(endpoint))
     monitor = listener.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
@@ -2038,8 +2046,7 @@ class Server(WSGIServer):
 
 
 def listen(host: str, port: int, option: str) -> Any:
-    """A socket of gevent's that listens. Connections inherit its options. `option` is the one that asked for the port.
-    """
+    """A socket of gevent's that listens. Connections inherit its options. `option` asked for the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with opening(f"{url_host(host)}:{port} ({option})"):
         listener = WSGIServer.get_listener((host, port), WAITING_CONNECTIONS, family)
@@ -2052,8 +2059,11 @@ def listen(host: str, port: int, option: str) -> Any:
 # ---- Command line: options, limits of the machine, browsers, signals ------------------------------------------------
 
 MAX_PORT = 65_535
-ENDPOINT = re.compile(r"ipc://.+ | tcp:// (?P<host> [^\s/\[\]]+ | \[[^\s/\]]+\]) : (?P<port> [0-9]{1,9} | \*)",
-                      re.ASCII | re.VERBOSE)
+ENDPOINT = re.compile(r"""
+    ipc:// .+ |                             # a path
+    tcp:// (?P<host> [^\s/\[\]]+ | \[ [^\s/\]]+ \] )     # in brackets: IPv6
+         : (?P<port> [0-9]{1,9} | \* )
+    """, re.VERBOSE)
 LIKELY_CAUSES = {
     errno.EADDRINUSE: "; perhaps another zws.py is running",
     errno.EADDRNOTAVAIL: "; it is no address of this machine",
@@ -2126,8 +2136,9 @@ def check_places(options: argparse.Namespace) -> None:
 
 
 def check_endpoint(option: str, endpoint: str, is_to_listen: bool) -> None:
-    """Ends the program where an endpoint cannot be. ZeroMQ itself takes a port beyond 65535 for another one, and says
-    "Invalid argument" to all else.
+    """Ends the program where an endpoint cannot be.
+
+    ZeroMQ itself takes a port beyond 65535 for another one, and to all else says "Invalid argument".
     """
     match = ENDPOINT.fullmatch(endpoint)
     if not match:
