@@ -812,7 +812,7 @@ LARGEST_NUMBER = sys.float_info.max         # beyond it, a browser's numbers are
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")      # half of a surrogate pair: there is no UTF-8 for it
 TIME_KEYS = ("x", "t", "ts", "time", "timestamp", "time_ms", "date", "Time", "Timestamp", "Date")
 POINT_KEYS = frozenset(["y", "label", *TIME_KEYS])
-MAX_KEYS_SAID = 100
+MAX_KEYS_SAID = 20                          # in the log, of those that are passed over
 DATE_AND_CLOCK = re.compile(r"""            # as ISO 8601 has it; programs also write a space for the T
     (?<![\w.:-]) (\d{4})-(\d\d)-(\d\d) [T ]
     (\d\d):(\d\d) (?: :(\d\d) (?: \.(\d{1,9}) | ,(\d{3})(?=\s+\S) )? )?      # Python's log: 12:00:01,123 INFO
@@ -853,8 +853,9 @@ def points_of_object(fields: dict[str, Any]) -> list[Point]:
         if all(key in TIME_KEYS for key in fields):
             raise ValueError("y is missing")
         return labelled_points(x, numbers_in(fields))
-    for key in fields.keys() - POINT_KEYS:
-        say_passed_over(key, "not a part of a point with y")
+    for key in fields:
+        if key not in POINT_KEYS:
+            say_passed_over(key, "not a part of a point with y")
     if "x" in fields and time_of_value(fields["x"]) is None:
         raise ValueError("x is not a number or a date")
     return [Point(x, checked_y(fields["y"]), checked_label(fields.get("label", DEFAULT_LABEL)))]
@@ -907,7 +908,6 @@ def numbers_in(fields: dict[str, Any], outer: str = "", depth: int = 1) -> Itera
             say_passed_over(outer + key, "not a number")
 
 
-passed_over = ThrottledLog("passed over", "key")
 keys_said: set[str] = set()
 
 
@@ -915,7 +915,7 @@ def say_passed_over(key: str, reason: str) -> None:
     """Says in the log that what stands under this key of an object has no effect: once, for the first MAX_KEYS_SAID."""
     if key not in keys_said and len(keys_said) < MAX_KEYS_SAID:
         keys_said.add(key)
-        passed_over.add(f"{excerpt(key.encode(errors='replace'))} is {reason}")
+        log.warning("passed over: %s is %s", excerpt(key.encode(errors="replace")), reason)
 
 
 def labelled_points(x: float, numbers: Iterable[tuple[str, float]]) -> list[Point]:
@@ -1520,6 +1520,7 @@ class Label:
         self.payloads: collections.deque[bytes] = collections.deque(maxlen=max_points)   # its last points, as JSON
         self.heard_at = time.monotonic()    # in seconds
         self.time_unit: str | None = None   # of its x; None: x counts something else
+        self.is_unit_said = False           # in the log, where it is not milliseconds
 
 
 class History:
@@ -1544,9 +1545,10 @@ class History:
             raise ValueError("x is no date that a browser knows")
         if not label:
             label = self.add_label(point.label)
-        if unit != label.time_unit and unit != "milliseconds":
-            log.info("label %r: x is in %s", point.label, unit)
         label.time_unit = unit
+        if unit not in (None, "milliseconds") and not label.is_unit_said:
+            label.is_unit_said = True
+            log.info("label %r: x is in %s", point.label, unit)
         payload = encode_point(x, point.y, point.label)
         label.payloads.append(payload)
         label.heard_at = time.monotonic()
