@@ -43,6 +43,7 @@ import struct
 import sys
 import time
 import unicodedata
+import urllib.parse
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn
@@ -644,10 +645,8 @@ COMMON_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no
 # WebSocket by its host and port, but not where the host is an IPv6 address; so it allows any.
 PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src ws: wss:; "
                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-# The view, as graph.js keeps it in the page's address. A redirect keeps these parameters only, and of a label what is
-# safe in a header: letters of ASCII and some signs, all else as %XX.
-VIEW_PARAMETER = re.compile(r"points=[0-9]+|span=[0-9.]+|y=[-+.0-9e]+(,|%2C)[-+.0-9e]+|(apart|steps|log|stats)(=1?)?"
-                            r"|hide=([-a-z0-9_.~*+,:/@()]|%[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
+# The view, as graph.js keeps it in the page's address. A redirect keeps these parameters only.
+VIEW_PARAMETERS = ("points", "span", "y", "apart", "steps", "log", "stats", "hide")
 
 
 class StaticFiles:
@@ -689,8 +688,9 @@ class StaticFiles:
 
     def page_with_port(self, query: str) -> str:
         """The page's address with our WebSocket port, and with the parameters of the view that the query had."""
-        view = [parameter for parameter in query.split("&") if VIEW_PARAMETER.fullmatch(parameter)]
-        return PAGE + "?" + "&".join([f"ws={self.ws_port}", *view])
+        parameters = urllib.parse.parse_qsl(query, keep_blank_values=True)
+        view = [(name, value) for name, value in parameters if name in VIEW_PARAMETERS]
+        return PAGE + "?" + urllib.parse.urlencode([("ws", self.ws_port), *view], safe=",")
 
     def serve_file(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Has paste serve the file. It gets no HTTP_ header of the request: an odd If-None-Match makes it fail."""
