@@ -997,12 +997,12 @@ UNITS = frozenset("""
 NOISE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"              # colours and other wishes to a terminal (ECMA-48)
     r"|[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff]")        # other control characters, and the byte order mark
-CLOCK = re.compile(r"""                     # a time of day; a day before it, and only then a year behind it
+MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+CLOCK = re.compile(rf"""                    # a time of day; a day before it, and only then a year behind it
     (?<![\w.:])
     (?P<day> (?: (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ,? \s+ )?
-             (?: (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \s+ \d\d? |
-                 \d\d? \s+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) )
-             \s+ (?: \d{4} \s+ )? )?
+             (?: {MONTH} \s+ \d\d? | \d\d? \s+ {MONTH} )
+             \s+ (?: \d{{4}} \s+ )? )?
     (?: \d\d?:\d\d:\d\d (?: \.\d+ )? |
         (?: ^ | (?<=\s\s) | (?<=up\s) ) \d\d?:\d\d )       # "12:30 20"; uptime: "up 14:05"; but "Sensor 1:30" is none
     (?: \s? [AP]M\b )? (?: \s (?:UTC|GMT|CES?T|[ECMP][SD]T)\b )? (?(day) (?: \s 20\d\d\b )? )
@@ -1032,8 +1032,24 @@ class Group:
     def __init__(self) -> None:
         self.words: list[str] = []
         self.numbers: list[float] = []
-        self.is_pair = False                # "name: 1" or "name=1"
-        self.may_be_numbered = False        # "room 2 7" or "Core 0: 45", where the first number may belong to the name
+        self.signs: list[bool] = []         # for each number: whether it follows a : or =
+        self.is_dense = False               # whether its second number follows the first, perhaps with such a sign
+
+    def add(self, number: float, follows_sign: bool, follows_number: bool) -> None:
+        """Adds a number that stands behind the others."""
+        if len(self.numbers) == 1:
+            self.is_dense = follows_number
+        self.numbers.append(number)
+        self.signs.append(follows_sign)
+
+    def is_pair(self) -> bool:
+        """Whether it is like "name: 1", "name=1" or "Core 0: 45"."""
+        return any(self.signs[:2])
+
+    def may_be_numbered(self) -> bool:
+        """Whether its first number may belong to the name, as in "room 2 7" or "Core 0: 45"."""
+        first = self.numbers[0]
+        return self.is_dense and not self.signs[0] and isinstance(first, int) and first <= MAX_NUMBER_IN_NAME
 
 
 class LineReader:
@@ -1113,7 +1129,7 @@ class LineReader:
             if header:
                 points = points_of_row(header, split_columns(text, header.delimiter))
                 if points is not None:
-                    self.header, self.new_header = header, None
+                    self.keep_using(header)
                     return points
         return None
 
@@ -1121,9 +1137,14 @@ class LineReader:
         """The names of so many columns, by the last header; None if there is none that fits."""
         for header in (self.new_header, self.header):
             if header and len(header.names) in counts:
-                self.header, self.new_header = header, None
+                self.keep_using(header)
                 return header.names
         return None
+
+    def keep_using(self, header: ColumnNames) -> None:
+        """A header that has named columns is one for good, until another one has."""
+        self.header = header
+        self.new_header = None
 
     # Lines that speak for themselves
 
@@ -1131,16 +1152,17 @@ class LineReader:
         """The points in a line that needs no header; none if there is no number in it."""
         x = time_in_line(text)
         delimiter = delimiter_of(text)
-        if delimiter == ";":
-            text = DECIMAL_COMMA.sub(".", text)
         if delimiter:
             columns = numbers_of_columns(split_columns(text.strip("()[] "), delimiter))
             if columns:
                 return self.points_of_columns(x, columns)
+        if delimiter == ";":
+            text = DECIMAL_COMMA.sub(".", text)
         unnamed, *groups = groups_in_line(text)
         named = [group for group in groups if group.numbers]
-        if any(group.is_pair for group in named):
-            named = [group for group in named if group.is_pair]
+        pairs = [group for group in named if group.is_pair()]
+        if pairs:
+            named = pairs
         elif groups and not groups[-1].numbers and (named or unnamed.numbers):
             raise ValueError("no number at its end")
         if named:
@@ -1151,7 +1173,7 @@ class LineReader:
 
     def points_of_columns(self, x: float, numbers: list[float]) -> list[Point]:
         """The points in columns without a name. The first one may be the time."""
-        if len(numbers) > 1 and time_unit_about_now(numbers[0]):
+        if len(numbers) > 1 and is_about_now(numbers[0]):
             x, *numbers = numbers
         if len(numbers) == 1:
             return labelled_points(x, [(DEFAULT_LABEL, numbers[0])])
@@ -1160,14 +1182,14 @@ class LineReader:
 
     def points_of_groups(self, x: float, unnamed: list[float], groups: list[Group]) -> list[Point]:
         """The points in names with numbers behind them. A number before all names is the time, or is passed over."""
-        if unnamed and time_unit_about_now(unnamed[0]):
+        if unnamed and is_about_now(unnamed[0]):
             x = unnamed[0]
         numbers = [number for group in groups for number in self.labelled_numbers(group)]
         if not numbers:
             raise ValueError(f"more than {MAX_ALIKE_LABELS} labels that differ in their digits only")
         values: Numbers = []
         for label, number in numbers:
-            if label in TIME_KEYS and len(numbers) > 1 and time_unit_about_now(number):     # ts=1790000000 temp=21.5
+            if label in TIME_KEYS and len(numbers) > 1 and is_about_now(number):    # ts=1790000000 temp=21.5
                 x = number
             else:
                 values.append((label, number))
@@ -1180,23 +1202,23 @@ class LineReader:
         """
         name = " ".join(group.words)
         count = len(group.numbers)
-        if count == 2 and group.may_be_numbered and name not in self.names_of_columns:
+        if count == 2 and group.may_be_numbered() and name not in self.names_of_columns:
             numbered_name = f"{name} {group.numbers[0]}"
-            if self.is_believed(numbered_name):
+            if self.believe(numbered_name):
                 return [(numbered_name, group.numbers[1])]
-        if not self.is_believed(name):
+        if not self.believe(name):
             return []
         if count == 1:
             return [(name, group.numbers[0])]
-        if not group.may_be_numbered and len(self.names_of_columns) < MAX_SHAPES:
+        if not group.may_be_numbered() and len(self.names_of_columns) < MAX_SHAPES:
             self.names_of_columns.add(name)
         names = places(group.numbers)
         if count >= 3:                      # then the name may have a name in the header, too: "Device", as iostat says
             names = self.names_by_header(count, count + 1) or names
         return [(f"{name}/{column}", number) for column, number in zip(names[-count:], group.numbers, strict=True)]
 
-    def is_believed(self, label: str) -> bool:
-        """Whether a label is one of the first that differ in nothing but their digits; it then becomes one of them."""
+    def believe(self, label: str) -> bool:
+        """Takes a label as one of the first that differ in nothing but their digits. Returns whether it is one."""
         shape = DIGITS.sub("", label)
         if shape == label:
             return True
@@ -1275,7 +1297,8 @@ def points_of_row(header: ColumnNames, columns: list[str]) -> list[Point] | None
 def time_of_columns(columns: list[str]) -> float:
     """The time in the columns that a header names as time: a number, or a date, whose clock may have its own column."""
     number = number_of(columns[0]) if columns else None
-    return time_of_object({"x": " ".join(columns) if number is None else number})
+    x = time_of_value(" ".join(columns) if number is None else number)
+    return now_ms() if x is None else x
 
 
 def numbers_of_columns(columns: list[str]) -> list[float]:
@@ -1327,27 +1350,23 @@ def groups_in_line(text: str) -> list[Group]:
     if "=" in text:
         text = GLUED_NAME.sub(r" , \1 = ", text)
     words = [word.strip("'") for word in WORDS.findall(text)]
+    numbers = [number_of(word) for word in words]
     groups = [Group()]                      # the first one has no name
     begins_name = True                      # whether the next word does
     follows_sign = False                    # whether the last word was : or =
     follows_number = False                  # whether it was a number, perhaps with such a sign behind it
     for place, word in enumerate(words):
         group = groups[-1]
-        number = number_of(word)
+        number = numbers[place]
+        is_before_number = place + 1 < len(words) and numbers[place + 1] is not None
+        is_next_name = group.words and is_before_number         # "A 300 B 200": this B is no unit
         if number is not None:
-            if not group.numbers:
-                group.is_pair = follows_sign
-            elif len(group.numbers) == 1 and group.words:
-                first = group.numbers[0]
-                group.may_be_numbered = (follows_number and not group.is_pair and isinstance(first, int)
-                                         and first <= MAX_NUMBER_IN_NAME)
-                group.is_pair = group.is_pair or follows_sign
-            group.numbers.append(number)
+            group.add(number, follows_sign, follows_number)
             begins_name = follows_sign = False
             follows_number = True
         elif word in (":", "="):
             begins_name = follows_sign = True
-        elif word in UNITS and follows_number and (not group.words or number_of(word_at(words, place + 1)) is None):
+        elif word in UNITS and follows_number and not is_next_name:
             follows_number = False
         elif DIGITS_FIRST.match(word) or not has_letter_or_digit(word):
             begins_name = True
@@ -1362,10 +1381,6 @@ def groups_in_line(text: str) -> list[Group]:
 
 def has_letter_or_digit(word: str) -> bool:
     return any(map(str.isalnum, word))
-
-
-def word_at(words: list[str], place: int) -> str:
-    return words[place] if place < len(words) else ""
 
 
 def number_of_column(column: str) -> float | None:
@@ -1588,11 +1603,16 @@ def time_unit_of(x: float, label: Label | None) -> str | None:
 
 def time_unit_about_now(x: float) -> str | None:
     """The unit in which x, since 1970, is about now; None if there is none."""
-    now_ms = time.time() * 1000
+    now = time.time() * 1000
     for unit, milliseconds in MILLISECONDS_IN.items():
-        if abs(x * milliseconds - now_ms) < YEAR_MS:
+        if abs(x * milliseconds - now) < YEAR_MS:
             return unit
     return None
+
+
+def is_about_now(x: float) -> bool:
+    """Whether x is about now, in some unit."""
+    return time_unit_about_now(x) is not None
 
 
 # ---- The record: a file of all points -------------------------------------------------------------------------------
