@@ -23,6 +23,7 @@ const FIRST_COLORS = 10;  // these differ most; the others are used when they ar
 const element = id => document.getElementById(id);
 const fromTemplate = id => element(id).content.firstElementChild.cloneNode(true);
 const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
+const lengthOf = ({left, right}) => right - left;  // of a span
 const least = numbers => numbers.reduce((one, two) => Math.min(one, two), Infinity);
 const most = numbers => numbers.reduce((one, two) => Math.max(one, two), -Infinity);
 
@@ -96,7 +97,8 @@ class Points {
     return {from: this.firstPlace(x => x >= left), to: this.firstPlace(x => x > right)};
   }
 
-  // The same, with the neighbour on either side, so that the line goes on to the edges of the graph.
+  // The same, with the neighbour on either side, so that the line goes on to the edges of the graph. In steps the one
+  // to the left is of use alone, too; a line that begins only behind the span has nothing in it.
   placesThrough(span) {
     const {from, to} = this.placesIn(span);
     const goesOnToTheLeft = from > this.start && (from === this.end || this.xs[from] > span.left);
@@ -123,7 +125,6 @@ const HISTORY_TIME = 2 * SECOND;  // what comes so soon after a connection opens
 
 const lines = new Map();
 const forgotten = new Map();  // label -> its newest x when it was forgotten, so that no history brings it back
-const shownLines = () => [...lines.values()].filter(line => !hiddenLabels.has(line.label));
 let received = 0;  // points
 let openedAt = 0;  // when the connection opened; 0: it is not open
 
@@ -144,8 +145,9 @@ function addPoint({x, y, label = DEFAULT_LABEL}, now) {
   addToRun(line, x, y === null ? NaN : y, now);
   received += 1;
   line.latest = received;
-  // A point of the history has arrived at the server long ago, and the only hint when is its x, if that is near now.
-  noteArrival(line, mayBeHistory && isNear(x, now) ? Math.min(x, now) : now, mayBeHistory);
+  // Of a point of the history only x tells when it has arrived at the server, if x is a time near now.
+  const arrivedAt = mayBeHistory && isNear(x, now) ? Math.min(x, now) : now;
+  noteArrival(line, arrivedAt, mayBeHistory);
   while (line.decimals < MAX_DECIMALS && y !== null && !hasDecimals(y, line.decimals)) line.decimals += 1;
 }
 
@@ -179,7 +181,8 @@ function hasDecimals(number, decimals) {
 // rest until the new one has come as far.
 function addToRun(line, x, y, now) {
   const {points, leap} = line;
-  if (leap && x >= leap.x && x - leap.x < newestX(line) - x) {
+  const goesOnFromLeap = leap && x >= leap.x && x - leap.x < newestX(line) - x;
+  if (goesOnFromLeap) {
     points.dropFrom(-Infinity);
     points.add(leap.x, leap.y);
   }
@@ -263,8 +266,8 @@ function keepToMaxPoints() {
 function freeColor(label) {
   const taken = new Set([...lines.values()].map(line => line.color));
   const number = [...label].reduce((sum, letter) => sum + letter.codePointAt(), 0);
-  const turned = list => list.map((_, place) => list[(number + place) % list.length]);
-  const wanted = [...turned(COLORS.slice(0, FIRST_COLORS)), ...turned(COLORS.slice(FIRST_COLORS))];
+  const fromThere = list => list.map((_, place) => list[(number + place) % list.length]);
+  const wanted = [...fromThere(COLORS.slice(0, FIRST_COLORS)), ...fromThere(COLORS.slice(FIRST_COLORS))];
   return wanted.find(color => !taken.has(color));
 }
 
@@ -286,31 +289,31 @@ function usualInterval(intervals) {
 }
 
 // Where more than a few intervals are unusual there is no rhythm, as of a state that is sent when it changes: then even
-// the longest one has to be expected.
+// the longest one has to be expected. What comes at once, as from a queue after an outage, is one unusual thing.
 function expectedInterval(intervals) {
   const usual = usualInterval(intervals);
-  const isUnusual = interval => interval > UNUSUAL_TIMES * usual || interval < usual / UNUSUAL_TIMES;
-  const isSteady = STEADY_INTERVALS * intervals.filter(isUnusual).length <= intervals.length;
+  const isLong = interval => interval > UNUSUAL_TIMES * usual;
+  const isShort = interval => interval < usual / UNUSUAL_TIMES;
+  const beginsBurst = (interval, index) => isShort(interval) && !(index > 0 && isShort(intervals[index - 1]));
+  const unusual = intervals.filter((interval, index) => isLong(interval) || beginsBurst(interval, index));
+  const isSteady = STEADY_INTERVALS * unusual.length <= intervals.length;
   return isSteady ? usual : most(intervals);
 }
 
 function intervalsOf(times) {
-  return Array.from(times.slice(1), (time, number) => time - times[number]);
+  return Array.from(times.slice(1), (time, place) => time - times[place]);  // times[place] is the one before
 }
 
 function latestIntervals({xs, start, end}) {
   return intervalsOf(xs.slice(Math.max(start, end - LATEST_INTERVALS - 1), end));
 }
 
-// The intervals of a span and a little beyond; where they are very many, some of them.
+// The intervals of a span and a little beyond; where they are very many, the latest of them.
 function intervalsAround(points, span) {
   const {from, to} = points.placesIn(span);
-  const first = Math.max(from - RHYTHM_POINTS, points.start + 1);
-  const behind = Math.min(to + RHYTHM_POINTS, points.end);
-  const stride = Math.ceil((behind - first) / MOST_INTERVALS);
-  const intervals = [];
-  for (let place = first; place < behind; place += stride) intervals.push(points.xs[place] - points.xs[place - 1]);
-  return intervals;
+  const end = Math.min(to + RHYTHM_POINTS, points.end);
+  const first = Math.max(from - RHYTHM_POINTS - 1, end - MOST_INTERVALS - 1, points.start);
+  return intervalsOf(points.xs.slice(first, end));
 }
 
 function isStopped({arrivals, heard}, now) {
@@ -331,19 +334,20 @@ function clockError(line) {
   return newestX(line) - line.heard;
 }
 
-// The lines that say which span is live: not those that have stopped, unless each of the others has but one point;
-// and not those whose clock is wrong.
+// The lines that say which span is live: those that have not stopped. Where none of them has two points, which a span
+// needs, those that had not stopped when the last point came. Of these, only those whose clock is about as right as the
+// best one.
 function leadingLines(shown, now) {
   const live = shown.filter(line => !line.stopped);
-  const candidates = live.some(({points}) => points.length > 1) ? live : lastHeard(shown);
+  const candidates = live.some(({points}) => points.length > 1) ? live : liveAtLastPoint(shown);
   const dated = candidates.filter(line => isNear(newestX(line), now));
   if (!dated.length) return candidates;  // no x is near today, as where one counts from 0: any may be right
   const leastError = least(dated.map(line => Math.abs(clockError(line))));
   return dated.filter(line => Math.abs(clockError(line)) <= leastError + CLOCK_TOLERANCE);
 }
 
-// Where all have stopped, as when the server has gone: those that had not when the last point came.
-function lastHeard(shown) {
+// When the server has gone, all lines have stopped; these are what was live until then.
+function liveAtLastPoint(shown) {
   const latest = most(shown.map(({heard}) => heard));
   const last = shown.filter(line => !isStopped(line, latest));
   return last.some(({points}) => points.length > 1) ? last : shown;
@@ -371,32 +375,26 @@ function pairsThrough(points, span, columns, floor) {
   const {xs, ys} = points;
   const pair = place => [xs[place], ys[place] > floor ? ys[place] : NaN];
   if (to - from <= 2 * columns) return Array.from({length: to - from}, (_, number) => pair(from + number));
-  const width = (span.right - span.left) / columns;
-  const first = Math.floor(span.left / width) - 1;
-  const count = columns + 3;  // a span may begin within a column: one more; and one on either side for its neighbours
-  const lowest = new Int32Array(count).fill(-1);  // the place of each column's lowest point
-  const highest = new Int32Array(count).fill(-1);
-  const oldest = new Int32Array(count).fill(-1);
-  const newest = new Int32Array(count).fill(-1);
-  for (let place = from; place < to; place += 1) {
-    const column = clamp(Math.floor(xs[place] / width) - first, 0, count - 1);
-    const y = ys[place];
-    if (oldest[column] < 0) oldest[column] = place;
-    newest[column] = place;
-    if (!(y > floor)) continue;  // nor is NaN
-    if (lowest[column] < 0 || y < ys[lowest[column]]) lowest[column] = place;
-    if (highest[column] < 0 || y > ys[highest[column]]) highest[column] = place;
-  }
+  const width = lengthOf(span) / columns;
+  const columnOf = place => Math.floor(xs[place] / width);
   const pairs = [];
-  for (let column = 0; column < count; column += 1) {
-    if (oldest[column] < 0) continue;
-    const places = lowest[column] < 0 ? [oldest[column]] : [lowest[column], highest[column]];
-    if (!(oldest[column - 1] >= 0)) places.push(oldest[column]);
-    if (!(oldest[column + 1] >= 0)) places.push(newest[column]);
-    places.sort((one, two) => one - two);
-    places.forEach((place, number) => {
-      if (place !== places[number - 1]) pairs.push(pair(place));
-    });
+  let place = from;
+  while (place < to) {
+    const oldest = place;
+    const column = columnOf(oldest);
+    let lowest = -1;
+    let highest = -1;
+    for (; place < to && columnOf(place) === column; place += 1) {
+      const y = ys[place];
+      if (!(y > floor)) continue;  // nor is NaN
+      if (lowest < 0 || y < ys[lowest]) lowest = place;
+      if (highest < 0 || y > ys[highest]) highest = place;
+    }
+    const kept = new Set(lowest < 0 ? [oldest] : [lowest, highest]);
+    if (oldest === from || columnOf(oldest - 1) < column - 1) kept.add(oldest);
+    if (place === to || columnOf(place) > column + 1) kept.add(place - 1);
+    const inOrder = [...kept].sort((one, two) => one - two);
+    for (const one of inOrder) pairs.push(pair(one));
   }
   return pairs;
 }
@@ -415,12 +413,12 @@ function silenceOf(points, span, pixelTime) {
 
 // A null breaks the line, for Flot: between points that are far apart, and where there is no value. None stands before
 // the first value: Flot would fill such a line down to 0, whatever it is told.
-function breakAt(silence, pairs) {
+function breakAt(pairs, silence) {
   const first = pairs.findIndex(([, y]) => !Number.isNaN(y));
   if (first < 0) return [];
   const broken = [];
-  pairs.slice(first).forEach((pair, number, valued) => {
-    if (number > 0 && pair[0] - valued[number - 1][0] > silence) broken.push(null);
+  pairs.slice(first).forEach((pair, index, all) => {
+    if (index > 0 && pair[0] - all[index - 1][0] > silence) broken.push(null);
     broken.push(Number.isNaN(pair[1]) ? null : pair);
   });
   return broken;
@@ -460,8 +458,8 @@ function readingAt({drawn, silence}, time, reach) {
   const nearest = drawn.placeNearest(time);
   const x = drawn.xs[nearest];
   const beyond = x < time ? nearest + 1 : nearest - 1;  // the place on the other side of that time
-  const isThere = beyond >= drawn.start && beyond < drawn.end && !Number.isNaN(drawn.ys[beyond]);
-  const isJoined = isThere && Math.abs(drawn.xs[beyond] - x) <= silence;
+  const hasNeighbour = beyond >= drawn.start && beyond < drawn.end && !Number.isNaN(drawn.ys[beyond]);
+  const isJoined = hasNeighbour && Math.abs(drawn.xs[beyond] - x) <= silence;
   return isJoined || Math.abs(x - time) <= reach ? drawn.ys[nearest] : NaN;
 }
 
@@ -482,18 +480,19 @@ function statisticsOf(points, span) {
   let valued = 0;
   let low = Infinity;
   let high = -Infinity;
-  let sum = 0;  // of y / count, since a sum of very great numbers would be none
+  let sum = 0;
   for (let place = from; place < to; place += 1) {
     const y = points.ys[place];
     if (Number.isNaN(y)) continue;
     valued += 1;
     if (y < low) low = y;
     if (y > high) high = y;
-    sum += y / count;
+    sum += y;
   }
-  const intervals = points.xs[from] > span.left ? count : count - 1;  // the one before a point on the edge is outside
-  const seconds = (span.right - span.left) / SECOND;
-  const found = valued ? {low, high, mean: sum * (count / valued)} : {low: NaN, high: NaN, mean: NaN};
+  // Each point stands for the interval before it. That of a point on the left edge is not in the span.
+  const intervals = points.xs[from] > span.left ? count : count - 1;
+  const seconds = lengthOf(span) / SECOND;
+  const found = valued ? {low, high, mean: sum / valued} : {low: NaN, high: NaN, mean: NaN};
   return {last: points.ys[to - 1], ...found, count, rate: intervals / seconds};
 }
 
@@ -526,6 +525,9 @@ function fittingScale(extremes) {
   return {...roundScale(low - half, low + half), isConstant};
 }
 
+// The least of 1, 2, 5, 10, 20 ... that is not less than the number: the inverses of these are 1, 0.5, 0.2, 0.1 ...
+const roundUp = number => 1 / roundDown(1 / number);
+
 // The scale between round numbers that holds both.
 function roundScale(low, high) {
   const step = roundDown((high - low) / STEPS_OF_SPREAD);
@@ -535,8 +537,8 @@ function roundScale(low, high) {
   };
 }
 
-// fittingScale for logarithms: a constant stands between powers of ten. A range of few numbers ends as it would on a linear
-// scale, any other at 1, 2 or 5 times a power of ten.
+// fittingScale for logarithms: a constant stands between powers of ten. A range of few numbers ends as it would on a
+// linear scale, any other at 1, 2 or 5 times a power of ten.
 function fittingLogScale(extremes) {
   const low = clamp(extremes.low, Math.log10(LEAST_Y), Math.log10(MOST_Y));
   const high = clamp(extremes.high, Math.log10(LEAST_Y), Math.log10(MOST_Y));
@@ -549,7 +551,7 @@ function fittingLogScale(extremes) {
   }
   return {
     low: Math.log10(roundDown(10 ** low * (1 + LITTLE))),
-    high: -Math.log10(roundDown(10 ** -high * (1 + LITTLE))),  // rounded up, since the inverse is rounded down
+    high: Math.log10(roundUp(10 ** high * (1 - LITTLE))),
   };
 }
 
@@ -571,9 +573,12 @@ function looksFlat({extremes, scale}, {low, high}) {
   return extremes && !scale.isConstant && extremes.high - extremes.low < FLAT_PART * (high - low);
 }
 
-// What becomes of a scale when another would fit: it grows at once, and shrinks after a while.
+// What becomes of a scale when another would fit: it grows at once, and shrinks when it has been too wide for a while.
+// `fitAt` is when it last was not.
 function settledScale(before, fitting, now) {
-  if (!before || before.isConstant || before.isOutdated) return {...fitting, fitAt: now};  // a constant's is a guess
+  const isNew = !before || before.isOutdated;
+  const wasGuessed = before && before.isConstant;  // nobody knew how far the line would vary
+  if (isNew || wasGuessed) return {...fitting, fitAt: now};
   const low = Math.min(before.low, fitting.low);
   const high = Math.max(before.high, fitting.high);
   // A constant counts as too wide: it is then taken over as a constant, so that what varies again fits at once.
@@ -586,7 +591,7 @@ function settledScale(before, fitting, now) {
 // [y, text] of the round numbers on a scale, or of its ends where there is no room for two.
 function valueTicks(scale, room) {
   const {low, high} = scale;
-  const step = 1 / roundDown(room / (high - low));  // the smallest round step of which no more than `room` fit
+  const step = roundUp((high - low) / room);  // the smallest round step of which no more than `room` fit
   const first = Math.ceil(low / step - LITTLE);
   const last = Math.floor(high / step + LITTLE);
   if (room < 2 || last <= first) {
@@ -618,8 +623,8 @@ function powerTicks({low, high}, step, digits) {
     for (const digit of digits) {
       const number = Number(`${digit}e${power}`);  // 10 ** power may be a little off
       const logarithm = power + Math.log10(digit);
-      const isThere = logarithm > low - LITTLE && logarithm < high + LITTLE;
-      if (isThere) ticks.push([clamp(logarithm, low, high), numberText(number, number, number)]);
+      const isOnScale = logarithm > low - LITTLE && logarithm < high + LITTLE;
+      if (isOnScale) ticks.push([clamp(logarithm, low, high), numberText(number, number, number)]);
     }
   }
   return ticks;
@@ -639,16 +644,20 @@ const FREQUENCY_UNITS = [[1e6, "MHz"], [1e3, "kHz"], [1, "Hz"], [1e-3, "mHz"], [
 // which `size` is the greatest, are written in the same way.
 function numberText(number, difference, size) {
   const isPlain = size === 0 || size >= PLAIN_FROM && size < PLAIN_BELOW;
-  const [unit, letter] = isPlain && LARGE_UNITS.find(([one]) => size >= one) || [1, ""];
-  if ((!isPlain || letter) && Math.abs(number) < difference / 2) return "0";
-  const powerOfTen = one => Math.floor(Math.log10(one) + LITTLE);
-  if (!isPlain) {
-    const digits = powerOfTen(Math.abs(number)) - powerOfTen(difference);
-    return number.toExponential(clamp(digits, 0, MOST_DIGITS)).replace("+", "");
-  }
-  const text = (number / unit).toFixed(clamp(-powerOfTen(difference / unit), 0, MOST_DIGITS));
+  if (!isPlain) return exponentText(number, difference);
+  const [unit, letter] = LARGE_UNITS.find(([one]) => size >= one) || [1, ""];
+  if (letter && Math.abs(number) < difference / 2) return "0";
+  const text = (number / unit).toFixed(clamp(-exponentOf(difference / unit), 0, MOST_DIGITS));
   return (Number(text) === 0 ? text.replace("-", "") : text) + letter;
 }
+
+function exponentText(number, difference) {
+  if (Math.abs(number) < difference / 2) return "0";
+  const digits = exponentOf(Math.abs(number)) - exponentOf(difference);
+  return number.toExponential(clamp(digits, 0, MOST_DIGITS)).replace("+", "");
+}
+
+const exponentOf = number => Math.floor(Math.log10(number) + LITTLE);
 
 const sizeOf = ({low, high}) => Math.max(Math.abs(low), Math.abs(high));
 
@@ -669,7 +678,7 @@ function inGreatestUnit(units, number, round) {
 // not, and as it has none if it was never in the span, the digits are those of a constant.
 function valueText(line, y) {
   if (Number.isNaN(y)) return "–";
-  const scale = !log && line.scale || fittingScale({low: y, high: y});
+  const scale = !chosen.log && line.scale || fittingScale({low: y, high: y});
   return numberText(y, legibleDifference({decimals: line.decimals, scale}), sizeOf(scale));
 }
 
@@ -705,16 +714,18 @@ const LONGEST_ADDRESS = 6000;  // characters; the server takes 8,192, or it woul
 const address = new URLSearchParams(location.search);
 const datalen = clamp(Math.floor(Number(address.get("points"))) || 100, 2, 100000);  // points of the slowest line
 const fixedScale = readScale(address.get("y") || "");
+const CHOICES = ["apart", "steps", "log", "stats"];  // as the address and the buttons name them
+const chosen = Object.fromEntries(CHOICES.map(name => [name, address.has(name)]));
 let chosenSpan = "";  // in seconds, as the menu has it; "": the last points
 const chosenLength = () => Number(chosenSpan) * SECOND;
-let apart = address.has("apart");
-let steps = address.has("steps");
 const hiddenLabels = new Set(address.getAll("hide"));  // also of lines that have not come yet
-let log = address.has("log");  // whether y is logarithmic
-let stats = address.has("stats");  // whether the statistics are shown
+const shownLines = () => [...lines.values()].filter(line => !hiddenLabels.has(line.label));
 let paused = null;  // or {at, span, rangesBefore}: the time, all that was to be seen then, of which `span` may be a
                     // part, and the ranges that were looked at before this one
 let span = {left: Date.now() - STOPPED_TIME, right: Date.now()};  // which is shown
+
+// Whether a part of what rests is shown. To pause keeps the span itself, no copy: so the whole is the same object.
+const isCloser = () => paused !== null && span !== paused.span;
 
 function readScale(text) {
   const [low, high] = text.split(",").map(Number);
@@ -723,17 +734,14 @@ function readScale(text) {
 
 // The fixed scale, if the graph can have it: there is no logarithm of what is not above zero.
 function shownFixedScale() {
-  if (!log || !fixedScale) return fixedScale;
+  if (!chosen.log || !fixedScale) return fixedScale;
   return fixedScale.low > 0 ? {low: Math.log10(fixedScale.low), high: Math.log10(fixedScale.high)} : null;
 }
 
 function writeAddress() {
-  const write = (name, value, isThere) => (isThere ? address.set(name, value) : address.delete(name));
+  const write = (name, value, isChosen) => (isChosen ? address.set(name, value) : address.delete(name));
   write("span", chosenSpan, chosenLength() > 0);
-  write("apart", "", apart);
-  write("steps", "", steps);
-  write("log", "", log);
-  write("stats", "", stats);
+  for (const name of CHOICES) write(name, "", chosen[name]);
   address.delete("hide");
   for (const label of hiddenLabels) {
     if (address.toString().length < LONGEST_ADDRESS) address.append("hide", label);
@@ -810,7 +818,7 @@ function draw() {
     if (!isBeingDragged()) span = liveSpan(leading, now, chosenLength(), datalen);
   }
   const columns = Math.max(element("placeholder").clientWidth, 1);
-  for (const line of shown) fitLine(line, columns, now);
+  for (const line of lines.values()) fitLine(line, columns, now);  // also what is hidden has readings and a note
   const groups = groupsOf(shown);
   if (isLayoutOld || strips.length !== groups.length || pixelRatio !== devicePixelRatio) buildStrips(groups.length);
   groups.forEach((group, number) => fitStrip(strips[number], group, now));
@@ -826,30 +834,29 @@ function draw() {
 
 // The lines of each strip. A line that has stopped has none of its own when nothing of it is in sight any more.
 function groupsOf(shown) {
-  const own = apart ? shown.filter(line => line.extremes || line.drawn.length && !line.stopped) : [];
+  const own = chosen.apart ? shown.filter(line => line.extremes || line.drawn.length && !line.stopped) : [];
   return own.length ? own.map(line => [line]) : [shown];
 }
 
 // What of the line is in the span, and the scale that it would have to itself. Where y is logarithmic, both are made of
 // logarithms: Flot has axes with a transform, but cuts lines at the edge of the graph as if there was none.
 function fitLine(line, columns, now) {
-  const points = pairsThrough(line.drawn, span, columns, log ? 0 : -Infinity);
-  const pairs = log ? points.map(([x, y]) => [x, Math.log10(y)]) : points;
-  line.isCut = log && hasValueUpToZero(line.drawn, span);
+  const points = pairsThrough(line.drawn, span, columns, chosen.log ? 0 : -Infinity);
+  const pairs = chosen.log ? points.map(([x, y]) => [x, Math.log10(y)]) : points;
+  line.isCut = chosen.log && hasValueUpToZero(line.drawn, span);
   const until = line.holds ? span.right : -Infinity;
-  line.pairs = steps ? stepsOf(pairs, until) : pairs;
-  line.silence = steps ? Infinity : silenceOf(line.drawn, span, (span.right - span.left) / columns);
+  line.pairs = chosen.steps ? stepsOf(pairs, until) : pairs;
+  line.silence = chosen.steps ? Infinity : silenceOf(line.drawn, span, lengthOf(span) / columns);
   line.extremes = extremesOf(line.pairs, line.silence, span);
   if (!line.extremes) return;
   line.scale = settledScale(line.scale, fitting(line.extremes), now);
 }
 
-const fitting = extremes => (log ? fittingLogScale(extremes) : fittingScale(extremes));
+const fitting = extremes => (chosen.log ? fittingLogScale(extremes) : fittingScale(extremes));
 
 function fitStrip(strip, group, now) {
   const some = group.filter(line => line.extremes);
-  if (some.length === 1) strip.scale = some[0].scale;
-  if (some.length > 1) {
+  if (some.length) {
     const low = least(some.map(line => line.extremes.low));
     const high = most(some.map(line => line.extremes.high));
     strip.scale = settledScale(strip.scale, fitting({low, high}), now);
@@ -857,9 +864,9 @@ function fitStrip(strip, group, now) {
   const scale = shownFixedScale() || strip.scale;
   strip.shownScale = scale || ARTICLE_SCALE;
   const room = strip.box.clientHeight / VALUE_LABEL_HEIGHT;
-  const ticksOf = log ? logTicks : valueTicks;
+  const ticksOf = chosen.log ? logTicks : valueTicks;
   strip.ticks = scale ? ticksOf(scale, room) : [];  // nothing is there, so no values are
-  const named = apart && group.length === 1;
+  const named = chosen.apart && group.length === 1;
   strip.name.textContent = named ? group[0].label : "";
   strip.name.style.color = named ? group[0].color : "";
 }
@@ -874,7 +881,7 @@ function alignStrips() {
 function drawStrip(strip, group) {
   const {plot} = strip;
   if (!isInSight(strip)) return;
-  const length = span.right - span.left;
+  const length = lengthOf(span);
   const minTickSize = length < 3 * SECOND ? [1, "millisecond"] : [2, "second"];  // the article has two seconds
   const count = strip.box.clientWidth / TIME_ROOM;
   Object.assign(plot.getXAxes()[0].options, {min: span.left, max: span.right, ticks: count, minTickSize});
@@ -882,12 +889,12 @@ function drawStrip(strip, group) {
   Object.assign(plot.getYAxes()[0].options, {min: low, max: high, ticks: strip.ticks});
   const dotTime = DOT_ROOM * length / plot.width();  // in milliseconds
   const isBroad = group.length <= MAX_BROAD_LINES;
-  const isDotted = !steps && isBroad && group.every(line => isSparse(line.pairs, dotTime));
+  const isDotted = !chosen.steps && isBroad && group.every(line => isSparse(line.pairs, dotTime));
   plot.setData(group.flatMap(line => {
-    const data = breakAt(line.silence, line.pairs);
+    const data = breakAt(line.pairs, line.silence);
     const fill = isBroad && !sideOf(line) && FILL_OPACITY / group.length;
     // The name is not for Flot, but for those who ask what it has drawn (plot.getData()), such as the tests.
-    const look = {fill, fillTowards: log ? low : 0, lineWidth: isBroad ? BROAD : THIN};
+    const look = {fill, fillTowards: chosen.log ? low : 0, lineWidth: isBroad ? BROAD : THIN};
     const whole = {name: line.label, color: line.color, data, lines: look, points: {show: isDotted}};
     const lone = {color: line.color, data: lonePoints(data), lines: {show: false}, points: {show: true}};
     return isDotted || !lone.data.length ? [whole] : [whole, lone];  // each series costs, even an empty one
@@ -914,7 +921,7 @@ function buildStrips(count) {
   pixelRatio = devicePixelRatio;
   const isMany = count > 1;
   const timeOptions = isMany ? {showTickLabels: "none", showTicks: false, labelHeight: 0} : {};
-  const margins = {top: apart ? NAME_ROOM : MARGIN, bottom: isMany ? 0 : MARGIN};
+  const margins = {top: chosen.apart ? NAME_ROOM : MARGIN, bottom: isMany ? 0 : MARGIN};
   strips = Array.from({length: count}, () => newStrip("strip"));
   stripOfTimes = isMany ? newStrip("strip time") : null;
   for (const strip of strips) strip.plot = newPlot(strip, timeOptions, margins);
@@ -969,7 +976,7 @@ const REACH = 6;  // pixels from the hair to a point that is read all the same
 
 let hairAt = null;  // how far to the right, from 0 to 1; null: there is no hair
 
-const timeAt = part => span.left + part * (span.right - span.left);
+const timeAt = part => span.left + part * lengthOf(span);
 
 function newEntry(label) {
   const whole = fromTemplate("entry");
@@ -1006,15 +1013,17 @@ function showReadings() {
   element("limit").hidden = lines.size < MAX_LINES;
   const now = Date.now();
   for (const line of lines.values()) {
-    const {whole, value, note, forget} = line.entry;
-    setText(value, readingText(line));
-    if (!paused) line.note = noteOn(line, now, span);
+    if (!paused) showState(line, now);  // else it rests, like the picture
     const cut = line.isCut && !hiddenLabels.has(line.label) ? "≤ 0 left out" : "";
-    setText(note, [line.note, cut].filter(text => text).join(", "));
-    if (paused) continue;  // what is said of the lines rests, like the picture
-    whole.classList.toggle("stopped", line.stopped);
-    forget.hidden = !line.stopped;
+    setText(line.entry.note, [line.note, cut].filter(text => text).join(", "));
+    setText(line.entry.value, readingText(line));
   }
+}
+
+function showState(line, now) {
+  line.note = noteOn(line, now, span);
+  line.entry.whole.classList.toggle("stopped", line.stopped);
+  line.entry.forget.hidden = !line.stopped;
 }
 
 let digitsEver = LEAST_DIGITS;  // the widest value so far: entries never get narrower again
@@ -1032,7 +1041,7 @@ function alignEntries() {
 // Of all that may be read of the line: its values are between the ends of its scale, unless the last one is elsewhere.
 function mostDigits(line) {
   const ends = line.scale ? [line.scale.low, line.scale.high] : [];
-  const ys = [...(log ? ends.map(end => 10 ** end) : ends), lastY(line)];
+  const ys = [...(chosen.log ? ends.map(end => 10 ** end) : ends), lastY(line)];
   return most(ys.map(y => valueText(line, y).length));
 }
 
@@ -1048,23 +1057,22 @@ function readingText(line) {
 
 // Where one has looked closer, the last value in the range, so that it is that of the picture.
 function lastShownY(line) {
-  const isCloser = paused && span !== paused.span;
-  if (!isCloser) return lastY(line);
+  if (!isCloser()) return lastY(line);
   const {drawn} = line;
   const place = drawn.firstPlace(x => x > span.right) - 1;
   return place < drawn.start ? NaN : drawn.ys[place];
 }
 
 function valueAt(line, time) {
-  const reach = REACH * (span.right - span.left) / plotInSight().width();
-  return steps ? stepAt(line, time, reach) : readingAt(line, time, reach);
+  const reach = REACH * lengthOf(span) / plotInSight().width();
+  return chosen.steps ? stepAt(line, time, reach) : readingAt(line, time, reach);
 }
 
 // By how much the line is higher at the right end of a range than at the left one.
 function differenceText(line, {left, right}) {
   const y = valueAt(line, right) - valueAt(line, left);
   if (Number.isNaN(y)) return "–";
-  const scale = !log && line.scale || fittingScale({low: Math.min(y, 0), high: Math.max(y, 0)});
+  const scale = !chosen.log && line.scale || fittingScale({low: Math.min(y, 0), high: Math.max(y, 0)});
   return `Δ ${numberText(y, legibleDifference({decimals: line.decimals, scale}), scale.high - scale.low)}`;
 }
 
@@ -1146,16 +1154,17 @@ function newRow(label) {
 
 // A picture at rest has its own at once.
 function showStatistics() {
-  element("statistics").hidden = !stats || !lines.size;
+  element("statistics").hidden = !chosen.stats || !lines.size;
   const now = performance.now();
-  const isNew = span !== statistics.span && (paused || now - statistics.at >= STATISTICS_REST);
-  if (!stats || !isNew) return;
+  const isAnotherPicture = span !== statistics.span;  // as each that moves has a span of its own
+  const isNew = isAnotherPicture && (paused || now - statistics.at >= STATISTICS_REST);
+  if (!chosen.stats || !isNew) return;
   statistics = {span, at: now};
   for (const line of lines.values()) {
     const {whole, cells} = line.row;
     whole.classList.toggle("hidden", hiddenLabels.has(line.label));
     const texts = statisticsTexts(line);
-    cells.forEach((cell, number) => setText(cell, texts[number]));
+    cells.forEach((cell, place) => setText(cell, texts[place]));
   }
 }
 
@@ -1181,8 +1190,8 @@ element("placeholder").onpointerdown = event => {
   element("placeholder").setPointerCapture(event.pointerId);
   leaveDrag();
   if (event.pointerType === "touch") fingers.set(event.pointerId, event);
-  const {part} = gripOf(event);
-  if (event.shiftKey || fingers.size === 2) takeHold(event);
+  const {part} = pointed(event);
+  if (event.shiftKey || fingers.size === 2) takeGrip(event);
   else if (event.isPrimary) drag = {from: part, to: part, shortest: shortestDrag(event)};
   moveHair(part);
 };
@@ -1191,9 +1200,9 @@ const shortestDrag = ({pointerType}) => (pointerType === "touch" ? SHORTEST_TOUC
 
 element("placeholder").onpointermove = event => {
   if (fingers.has(event.pointerId)) fingers.set(event.pointerId, event);
-  const {part} = gripOf(event);
+  const {part} = pointed(event);
   if (drag) drag.to = part;
-  if (hold) moveHold(event);
+  if (grip) moveGrip(event);
   showSelection();
   moveHair(part);
 };
@@ -1201,7 +1210,7 @@ element("placeholder").onpointermove = event => {
 element("placeholder").onpointerup = () => {
   const range = isRangeShown() && selected();
   leaveDrag();
-  if (!range || range.right - range.left < SHORTEST_SPAN) return;
+  if (!range || lengthOf(range) < SHORTEST_SPAN) return;
   lookCloser({left: range.left, right: range.right});
 };
 
@@ -1235,7 +1244,7 @@ function lookCloser(range) {
 
 // What Escape does: it takes back the drag, or one step of looking closer, or the rest, or the hair.
 function undo() {
-  hold = null;  // lets go of a picture that is being moved; what it was before is one step back
+  grip = null;  // lets go of a picture that is being moved; what it was before is one step back
   if (drag) leaveDrag();
   else if (paused && paused.rangesBefore.length) showStill(paused.rangesBefore.pop());
   else if (paused) resume();
@@ -1244,7 +1253,7 @@ function undo() {
 
 function leaveDrag() {
   drag = null;
-  hold = null;
+  grip = null;
   showSelection();
   askForDrawing();
 }
@@ -1277,48 +1286,49 @@ const TURN_PIXELS = 400;  // make the span e times as long,
 const PINCH_PIXELS = 100;  // or these with Ctrl, as which browsers tell of a pinch on a touchpad;
 const MOST_PER_TURN = 0.3;  // but one turn makes it no longer than e to the power of this
 const KEY_TURNS = {"+": -MOST_PER_TURN, "-": MOST_PER_TURN};  // the same by key, around the hair
-const RUN_TIME = SECOND / 2;  // turns that follow so soon belong together: Escape takes them back at once
 
 const fingers = new Map();  // on the graph: pointerId -> the last event
-let hold = null;  // {time, part, length, distance, isMoving}: the time that is held, and how it all was at first
-let lastTurn = {range: null, at: 0};  // of the wheel: what it has shown, and when
+let grip = null;  // {time, part, length, distance, isMoving}: the time that is held, and how it all was at first
+let rangeOfTurns = null;  // what the wheel, or a key, has shown last
 
-const isBeingDragged = () => drag !== null || hold !== null;
-const lengthOf = ({left, right}) => right - left;
+const isBeingDragged = () => drag !== null || grip !== null;
 const wholeSpan = () => (paused ? paused.span : span);
 
 // Where the pointer is, or the middle between two fingers, and how far these are apart.
-function gripOf(event) {
+function pointed(event) {
   if (fingers.size !== 2) return {part: partAt(event.pageX), distance: 1};
   const [one, two] = fingers.values();
   const distance = Math.max(Math.hypot(one.pageX - two.pageX, one.pageY - two.pageY), 1);
   return {part: partAt((one.pageX + two.pageX) / 2), distance};
 }
 
-function takeHold(event) {
-  const {part, distance} = gripOf(event);
-  hold = {time: timeAt(part), part, length: lengthOf(span), distance, isMoving: false};
+function takeGrip(event) {
+  const {part, distance} = pointed(event);
+  grip = {time: timeAt(part), part, length: lengthOf(span), distance, isMoving: false};
 }
 
 // The time that is held stays at the pointer, or between the fingers.
-function moveHold(event) {
-  const {part, distance} = gripOf(event);
-  const pixels = Math.abs(pixelAt(part) - pixelAt(hold.part)) + Math.abs(distance - hold.distance);
-  if (!hold.isMoving && pixels < SHORTEST_DRAG) return;
-  const range = spanAround(hold.time, part, hold.length * hold.distance / distance);
-  if (hold.isMoving) showStill(range);
+function moveGrip(event) {
+  const {part, distance} = pointed(event);
+  const pixels = Math.abs(pixelAt(part) - pixelAt(grip.part)) + Math.abs(distance - grip.distance);
+  if (!grip.isMoving && pixels < SHORTEST_DRAG) return;
+  const range = spanAround(grip.time, part, grip.length * grip.distance / distance, oldestX());
+  if (grip.isMoving) showStill(range);
   else lookCloser(range);
-  hold.isMoving = true;
+  grip.isMoving = true;
 }
 
 // The span in which a time is at this part. It is no longer than the whole that was paused, and ends no later; but it
-// may begin earlier, if there are points.
-function spanAround(time, part, wantedLength) {
+// may begin earlier, though not before `earliest`.
+function spanAround(time, part, wantedLength, earliest) {
   const whole = wholeSpan();
   const length = clamp(wantedLength, Math.min(SHORTEST_SPAN, lengthOf(whole)), lengthOf(whole));
-  const oldest = least(shownLines().filter(({drawn}) => drawn.length).map(({drawn}) => drawn.xs[drawn.start]));
-  const left = clamp(time - part * length, Math.min(oldest, whole.left), whole.right - length);
+  const left = clamp(time - part * length, Math.min(earliest, whole.left), whole.right - length);
   return {left, right: left + length};
+}
+
+function oldestX() {
+  return least(shownLines().filter(({drawn}) => drawn.length).map(({drawn}) => drawn.xs[drawn.start]));
 }
 
 element("placeholder").onwheel = event => {
@@ -1329,26 +1339,30 @@ element("placeholder").onwheel = event => {
   const turn = clamp(pixels / (event.ctrlKey ? PINCH_PIXELS : TURN_PIXELS), -MOST_PER_TURN, MOST_PER_TURN);
   const range = rangeStretched(partAt(event.pageX), turn);
   if (range !== span || event.ctrlKey) event.preventDefault();  // else the page may scroll: there is no wider span
-  if (range !== span) turnTo(range, event.timeStamp);
+  if (range !== span) turnTo(range);
 };
 
-function stretchByKey(key, now) {
+function stretchByKey(key) {
   const range = rangeStretched(hairAt === null ? 1 : hairAt, KEY_TURNS[key]);
-  if (range !== span && !isBeingDragged() && lines.size) turnTo(range, now);
+  if (range !== span && !isBeingDragged() && lines.size) turnTo(range);
 }
 
 // The span, longer or shorter, with what is at this part of it where it is.
 function rangeStretched(part, turn) {
-  const length = Math.exp(turn) * lengthOf(span);
-  const isPart = length < lengthOf(wholeSpan()) - SHORTEST_SPAN;  // computed times are not exact
-  return isPart ? spanAround(timeAt(part), part, length) : wholeSpan();
+  const whole = wholeSpan();
+  const isWidest = lengthOf(span) > lengthOf(whole) - SHORTEST_SPAN;  // computed times are not exact
+  if (turn > 0 && isWidest) return span;
+  const range = spanAround(timeAt(part), part, Math.exp(turn) * lengthOf(span), span.left);
+  const isWhole = Math.abs(range.left - whole.left) + Math.abs(range.right - whole.right) < SHORTEST_SPAN;
+  return isWhole ? whole : range;
 }
 
-function turnTo(range, now) {
-  const isSameRun = span === lastTurn.range && now - lastTurn.at < RUN_TIME;
-  lastTurn = {range, at: now};
+// Turns that follow each other, with nothing else between them, are one step: Escape takes them back at once.
+function turnTo(range) {
+  const isSameStep = span === rangeOfTurns;
+  rangeOfTurns = range;
   if (paused && range === paused.span) showWhole();
-  else if (isSameRun) showStill(range);
+  else if (isSameStep) showStill(range);
   else lookCloser(range);
 }
 
@@ -1402,20 +1416,20 @@ document.addEventListener("keydown", event => {  // wherever the focus is
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
   const isOurs = event.code === "Space" || event.key === "Escape" || KEYS[event.key] || KEY_TURNS[event.key];
   const isOfPanel = event.target.closest("#view, #panel");
+  const isOfTable = KEYS[event.key] && event.target === element("statistics");  // they scroll it
   const isOfButton = event.code === "Space" && isTabLeading && event.target.matches("button");
-  if (isOther || !isOurs || isOfButton || isOfPanel && event.key !== "Escape") return;
+  if (isOther || !isOurs || isOfButton || isOfTable || isOfPanel && event.key !== "Escape") return;
   event.preventDefault();
   if (event.key === "Escape") undo();
   else if (KEYS[event.key]) moveHairByKey(event.key);
-  else if (KEY_TURNS[event.key]) stretchByKey(event.key, event.timeStamp);
+  else if (KEY_TURNS[event.key]) stretchByKey(event.key);
   else if (!event.repeat && !isBeingDragged()) togglePause();
 });
 
 // At rest, where one has looked closer, the menu says how long that is; so any choice of it is another one.
 function showSpanInMenu() {
-  const isCloser = paused && span !== paused.span;
-  if (isCloser) element("still").text = `Still ${durationText(span.right - span.left, threeDigits)}`;
-  element("span").value = isCloser ? element("still").value : chosenSpan;
+  if (isCloser()) element("still").text = `Still ${durationText(lengthOf(span), threeDigits)}`;
+  element("span").value = isCloser() ? element("still").value : chosenSpan;
 }
 
 element("span").onchange = () => {
@@ -1426,12 +1440,26 @@ element("span").onchange = () => {
   draw();  // at once, as it may be paused next
 };
 
-element("apart").onclick = () => {
-  apart = !apart;
-  isApartKnown = true;
-  isLayoutOld = true;
-  showChosen();
-};
+function choose(name) {
+  chosen[name] = !chosen[name];
+  if (name === "apart") {
+    isApartKnown = true;
+    isLayoutOld = true;
+  }
+  if (name === "log") {
+    for (const line of lines.values()) line.scale = null;  // logarithms are no numbers, and numbers no logarithms
+  }
+  showPressed();
+  writeAddress();
+  outdateFits();
+  draw();
+}
+
+function showPressed() {
+  for (const name of CHOICES) element(name).setAttribute("aria-pressed", chosen[name]);
+}
+
+for (const name of CHOICES) element(name).onclick = () => choose(name);
 
 const FLAT_TIME = 3 * SECOND;  // a line that looks flat for so long does not do so by chance
 
@@ -1440,7 +1468,8 @@ let notFlatAt = Date.now();  // when no line looked flat, last
 
 // Offers Apart, once, for as long as a line looks flat.
 function offerApart(shown) {
-  const isFlat = !apart && !log && !fixedScale && shown.some(line => looksFlat(line, strips[0].shownScale));
+  const mayApartHelp = !chosen.apart && !chosen.log && !fixedScale;
+  const isFlat = mayApartHelp && shown.some(line => looksFlat(line, strips[0].shownScale));
   if (!isFlat) {
     notFlatAt = Date.now();
     element("hint").hidden = true;
@@ -1450,40 +1479,12 @@ function offerApart(shown) {
   }
 }
 
-element("try").onclick = () => element("apart").click();
+element("try").onclick = () => choose("apart");
 
 element("dismiss").onclick = () => {
   element("hint").hidden = true;
   element("placeholder").focus();  // the button that had it is gone
 };
-
-element("steps").onclick = () => {
-  steps = !steps;
-  showChosen();
-};
-
-element("log").onclick = () => {
-  log = !log;
-  for (const line of lines.values()) line.scale = null;  // logarithms are no numbers, and numbers no logarithms
-  showChosen();
-};
-
-element("stats").onclick = () => {
-  stats = !stats;
-  showChosen();
-};
-
-function showChosen() {
-  showPressed();
-  writeAddress();
-  outdateFits();
-  draw();
-}
-
-function showPressed() {
-  const pressed = {apart, steps, log, stats};
-  for (const [id, isPressed] of Object.entries(pressed)) element(id).setAttribute("aria-pressed", isPressed);
-}
 
 // The panel behind View is the browser's to open and close: by that button, by Escape, by a press elsewhere.
 const isPanelOpen = () => element("panel").matches(":popover-open");
@@ -1559,7 +1560,7 @@ addEventListener("afterprint", takeOffPaper);
 
 // ---- a picture: the legend and the graph as on paper, painted on one canvas ----
 
-const PICTURE_SCALE = 2;  // times the resolution of the screen,
+const PICTURE_RESOLUTION = 2;  // times the resolution of the screen,
 const MOST_PIXELS = 2 ** 26;  // unless it had more pixels than all browsers can handle
 const PICTURE_FOOT = 22;  // pixels of the page, for the time below the graph
 
@@ -1578,17 +1579,17 @@ function paintedGraph() {
   const top = Math.floor(element("legend").getBoundingClientRect().top) - MARGIN;
   const width = right - left;
   const height = Math.ceil(bottom - top + PICTURE_FOOT);
-  const scale = Math.min(PICTURE_SCALE * devicePixelRatio, Math.sqrt(MOST_PIXELS / (width * height)));
+  const resolution = Math.min(PICTURE_RESOLUTION * devicePixelRatio, Math.sqrt(MOST_PIXELS / (width * height)));
   const canvas = document.createElement("canvas");
-  canvas.width = width * scale;
-  canvas.height = height * scale;
+  canvas.width = width * resolution;
+  canvas.height = height * resolution;
   const context = canvas.getContext("2d");
-  context.scale(scale, scale);
+  context.scale(resolution, resolution);
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
   context.translate(-left, -top);
   for (const swatch of document.querySelectorAll("#legend i, #statistics i")) paintSwatch(context, swatch);
-  for (const strip of allStrips()) paintStrip(context, strip, scale);
+  for (const strip of allStrips()) paintStrip(context, strip, resolution);
   for (const text of document.querySelectorAll("#legend *, #statistics *, #placeholder *")) paintText(context, text);
   context.textAlign = "right";
   context.fillText(localTime(Date.now(), "%Y-%m-%d %H:%M:%S"), right - SIDE_MARGIN, bottom + PICTURE_FOOT / 2);
@@ -1602,55 +1603,41 @@ function paintSwatch(context, swatch) {
 }
 
 // Flot draws again what it has drawn, on a canvas that has more pixels now. What it writes is no part of that.
-function paintStrip(context, {plot}, scale) {
+function paintStrip(context, {plot}, resolution) {
   const canvas = plot.getCanvas();
   const {left, top} = canvas.getBoundingClientRect();
-  canvas.width = canvas.clientWidth * scale;
-  canvas.height = canvas.clientHeight * scale;
-  canvas.getContext("2d").scale(scale, scale);
+  canvas.width = canvas.clientWidth * resolution;
+  canvas.height = canvas.clientHeight * resolution;
+  canvas.getContext("2d").scale(resolution, resolution);
   plot.draw();
-  context.drawImage(canvas, Math.round(left), Math.round(top), canvas.width / scale, canvas.height / scale);
+  context.drawImage(canvas, Math.round(left), Math.round(top), canvas.width / resolution, canvas.height / resolution);
 }
 
-// A text stands where it stands on the page. A name that is too long for its strip is squeezed.
+// A text stands where it stands on the page, but in one row: one that is too long is squeezed.
 function paintText(context, node) {
-  const {left, top, right, width, height} = node.getBoundingClientRect();
+  const {right} = node.getBoundingClientRect();
+  const {left, top, width, height} = boxOfText(node);
   const {fontWeight, fontSize, fontFamily, color, fill, visibility} = getComputedStyle(node);
   const isSeen = width > 0 && height > 0 && visibility === "visible";
   if (!isSeen || node.children.length || !node.textContent) return;
-  const isTick = node instanceof SVGElement;
   context.font = `${fontWeight} ${fontSize} ${fontFamily}`;
-  context.fillStyle = isTick ? fill : color;
-  const rows = isTick ? [{text: node.textContent, left, top, height}] : rowsOf(node.firstChild);
-  for (const row of rows) {
-    const {fontBoundingBoxAscent: ascent, fontBoundingBoxDescent: descent} = context.measureText(row.text);
-    context.fillText(row.text, row.left, row.top + (row.height + ascent - descent) / 2, right - row.left);
-  }
+  context.fillStyle = node instanceof SVGElement ? fill : color;
+  const {fontBoundingBoxAscent: ascent, fontBoundingBoxDescent: descent} = context.measureText(node.textContent);
+  context.fillText(node.textContent, left, top + (height + ascent - descent) / 2, right - left);
 }
 
-// The rows into which the browser has broken a text, and where they are.
-function rowsOf(textNode) {
-  const rows = [];
-  const range = document.createRange();
-  let place = 0;
-  for (const letter of textNode.data) {
-    range.setStart(textNode, place);
-    place += letter.length;
-    range.setEnd(textNode, place);
-    const {left, top, height} = range.getBoundingClientRect();
-    const row = rows.at(-1);
-    if (row && top < row.top + row.height) row.text += letter;
-    else rows.push({text: letter, left, top, height});
-  }
-  return rows;
+// Without the margins that the element may have around it.
+function boxOfText(node) {
+  const text = document.createRange();
+  text.selectNodeContents(node);
+  return text.getBoundingClientRect();
 }
 
 // ---- connection ----
 
 const DEFAULT_WS_PORT = 9999;  // as in zws.py, which names any other one in the address
-const FIRST_WAIT = SECOND / 2;  // before the page tries to connect again; then twice as long each time
-const LONGEST_WAIT = 4 * SECOND;
-
+const FIRST_WAIT = SECOND / 2;  // after a connection that was open, before the page tries again; then twice as long
+const LONGEST_WAIT = 4 * SECOND;  // each time
 const FAILURES_IN_A_ROW = 2;  // after so many it seems to be no passing fault
 
 let wasConnected = false;
@@ -1663,7 +1650,8 @@ function connect() {
   retry = null;
   attempts += 1;
   const scheme = location.protocol.replace("http", "ws");
-  const ws = new WebSocket(`${scheme}//${location.hostname}:${Number(address.get("ws")) || DEFAULT_WS_PORT}/`);
+  const port = Number(address.get("ws")) || DEFAULT_WS_PORT;
+  const ws = new WebSocket(`${scheme}//${location.hostname}:${port}/`);
   ws.onopen = () => {
     wasConnected = true;
     attempts = 0;
@@ -1673,13 +1661,13 @@ function connect() {
   };
   ws.onmessage = message => addMessage(JSON.parse(message.data));
   ws.onclose = event => {
-    const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
-    const spread = wait * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
+    const shortest = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
+    const wait = shortest * (1 + Math.random() / 4);  // so that not all tabs come at the same moment
     openedAt = 0;
-    retry = setTimeout(connect, spread);
+    retry = setTimeout(connect, wait);
     const advice = attempts >= FAILURES_IN_A_ROW ? " (see the server's log)" : "";
     const failure = wasConnected ? "Server gone" : "Not Connected";
-    showStatus(event.wasClean ? "Closed" : failure, `, next try in ${(spread / SECOND).toFixed(1)} s${advice}`);
+    showStatus(event.wasClean ? "Closed" : failure, `, next try in ${(wait / SECOND).toFixed(1)} s${advice}`);
   };
 }
 
@@ -1693,10 +1681,13 @@ document.addEventListener("visibilitychange", () => {  // a hidden tab's timers 
   if (!document.hidden && retry) connect();
 });
 
-let receivedBefore = 0;  // a second ago
+let countedAt = performance.now();
+let receivedBefore = 0;  // at that time
 
 setInterval(() => {
-  const rate = received - receivedBefore;
+  const seconds = (performance.now() - countedAt) / SECOND;  // many, if the tab was hidden
+  const rate = Math.round((received - receivedBefore) / seconds);
+  countedAt = performance.now();
   receivedBefore = received;
   const isHistoryCounted = Date.now() - openedAt < HISTORY_TIME + SECOND;
   if (openedAt && !isHistoryCounted) setText(element("rate"), rate === 1 ? "1 point/s" : `${rate} points/s`);

@@ -231,7 +231,7 @@ class Queue:
         self.nodes = nodes
         self.record: Record | None = None
         self.dropped = ThrottledLog("dropped", "point")
-        self.tabs: dict[Tab, None] = {}     # a set that keeps the order in which they came
+        self.tabs: set[Tab] = set()
         self.publisher = context.socket(zmq.PUB)
         self.publisher.set(zmq.SNDHWM, QUEUE_HIGH_WATER_MARK)
         self.publisher.bind(QUEUE)
@@ -287,20 +287,20 @@ class Queue:
 
     def join(self, tab: Tab) -> None:
         """From now on the tab gets points, as many as it can take: first those of the history, then live ones."""
-        self.tabs[tab] = None
+        self.tabs.add(tab)
         tab.send_later(self.history.all_frames())
         log.debug("tab %s joined: %d", tab.address, len(self.tabs))
 
     def leave(self, tab: Tab) -> None:
         """The tab gets no more points."""
-        self.tabs.pop(tab, None)
+        self.tabs.discard(tab)
         log.debug("tab %s left: %d", tab.address, len(self.tabs))
 
     def close_tabs(self) -> None:
         """Tells every tab that the server ends, and waits a little until they have answered."""
         with gevent.Timeout(END_SECONDS, False):
             while self.tabs:
-                for tab in self.tabs:       # again and again, as one may join meanwhile; none is told twice
+                for tab in self.tabs:       # again and again, since one may join meanwhile; none is told twice
                     tab.close(Ending(GOING_AWAY, "server stopped"))
                 gevent.sleep(0.02)
 
@@ -357,7 +357,7 @@ def wait_for_message(receiver: zmq.Socket) -> None:
 def point_frames(payloads: list[bytes]) -> list[Frame]:
     """Points, each encoded as JSON, in few WebSocket frames: one alone is the article's message, more are a list."""
     longest = max(map(len, payloads), default=0)
-    points_per_frame = MAX_FRAME_BYTES // (longest + len(","))
+    points_per_frame = MAX_FRAME_BYTES // (longest + 1)         # each has a comma or a bracket behind it
     frames = []
     for start in range(0, len(payloads), points_per_frame):
         some = payloads[start:start + points_per_frame]
@@ -484,7 +484,7 @@ class Tab:
         self.websocket = websocket
         self.socket = websocket.handler.socket
         self.address = websocket.handler.client_address
-        self.own_frames: list[Frame] = []
+        self.own_frames: list[bytes] = []   # each is one frame, or all of the history's, one behind the other
         self.unsent: Frame | memoryview = b""       # what the socket has not taken of a frame: then the tab is full
         self.is_closing = False             # no frame of the queue follows
         self.watcher = gevent.get_hub().loop.io(self.socket.fileno(), WRITABLE)
@@ -532,9 +532,9 @@ class Tab:
             self.unsent = memoryview(self.unsent)[sent:]    # a view: tabs go on sharing the history's bytes
             self.watcher.start(self.flush)
 
-    def send_later(self, frame: Frame) -> None:
-        """Has the hub send this frame behind the tab's other own frames, and before any of the queue."""
-        self.own_frames.append(frame)
+    def send_later(self, frames: bytes) -> None:
+        """Has the hub send one frame or more behind the tab's other own frames, and before any of the queue."""
+        self.own_frames.append(frames)
         self.watcher.start(self.flush)
 
     def close(self, ending: Ending) -> None:
@@ -575,7 +575,7 @@ class Tab:
         """Frees the watcher, and keeps the library from sending a close frame of its own."""
         self.is_closing = True
         self.watcher.close()
-        self.websocket.closed = True        # or the library would send a close frame of its own
+        self.websocket.closed = True
 
     # Reading
 
@@ -772,8 +772,7 @@ class ThrottledLog:
         self.noun = noun                    # "line": to what, in the singular
         self.counts: collections.Counter[str] = collections.Counter()
         self.first_examples: dict[str, str] = {}
-        self.last_report = -math.inf
-        self.is_scheduled = False
+        self.is_reporting = False
 
     def add(self, reason: str, example: str = "", count: int = 1) -> None:
         """Counts one more (or `count`). Of the examples of a reason, the first is shown."""
@@ -781,10 +780,16 @@ class ThrottledLog:
             reason = "more reasons"         # which may be clients' doing: they must not fill the memory, nor the log
         self.counts[reason] += count
         self.first_examples.setdefault(reason, example)
-        if not self.is_scheduled:
-            self.is_scheduled = True
-            wait = self.last_report + REPORT_INTERVAL_SECONDS - time.monotonic()
-            gevent.spawn_later(max(0, wait), self.report)
+        if not self.is_reporting:
+            self.is_reporting = True
+            gevent.spawn(self.keep_reporting)
+
+    def keep_reporting(self) -> None:
+        """Reports at once, and then after each interval, until nothing more has been counted."""
+        while self.counts:
+            self.report()
+            gevent.sleep(REPORT_INTERVAL_SECONDS)
+        self.is_reporting = False
 
     def report(self) -> None:
         """Says what has been counted since the last report."""
@@ -798,8 +803,6 @@ class ThrottledLog:
                         "; ".join(reasons))
         self.counts.clear()
         self.first_examples.clear()
-        self.last_report = time.monotonic()
-        self.is_scheduled = False
 
 
 # ---- Points: what comes in ------------------------------------------------------------------------------------------
@@ -962,7 +965,8 @@ def is_finite_number(value: Any) -> bool:
 
 def milliseconds_of_date(text: str) -> float | None:
     """The time that a date in ISO 8601 names; None if the text is none. Without a clock's time, it is midnight."""
-    match = DATE_AND_CLOCK.fullmatch(text if len(text) > len("2026-11-28") else f"{text} 00:00")
+    is_date_alone = len(text) == len("2026-11-28")
+    match = DATE_AND_CLOCK.fullmatch(f"{text} 00:00" if is_date_alone else text)
     return milliseconds_of_match(match) if match else None
 
 
@@ -983,7 +987,7 @@ def milliseconds_of_match(date_and_clock: re.Match[str]) -> float | None:
 
 # ---- Lines: what programs print -------------------------------------------------------------------------------------
 
-MAX_LINE_CHARACTERS = 4096                  # that are no JSON: 64 labels of 64; to read them takes some 10 ms
+MAX_LINE_CHARACTERS = 4096                  # of a line that is no JSON: room for 64 labels; to read it takes some 10 ms
 MAX_ALIKE_LABELS = 32                       # that differ in their digits only: "room 1", "room 2" and so on
 MAX_SHAPES = 1000                           # of labels for which this is watched
 MAX_NUMBER_IN_NAME = 999
@@ -1016,7 +1020,7 @@ DIGITS = re.compile(r"\d+")
 DIGITS_FIRST = re.compile(r"[\W_]*\d")      # 3/10, 127.0.0.1, 2026-11-28, #5
 TELEPLOT_TIME = re.compile(r"^>([^:|]+):([0-9.]+)(?=:[-+.0-9])")    # >temp:1790000000000:21.5
 
-Numbers = list[tuple[str, float]]           # each with its label
+LabelledNumbers = list[tuple[str, float]]
 
 
 class ColumnNames(NamedTuple):
@@ -1153,9 +1157,9 @@ class LineReader:
         x = time_in_line(text)
         delimiter = delimiter_of(text)
         if delimiter:
-            columns = numbers_of_columns(split_columns(text.strip("()[] "), delimiter))
-            if columns:
-                return self.points_of_columns(x, columns)
+            numbers = numbers_of_columns(split_columns(text.strip("()[] "), delimiter))
+            if numbers:
+                return self.points_of_columns(x, numbers)
         if delimiter == ";":
             text = DECIMAL_COMMA.sub(".", text)
         unnamed, *groups = groups_in_line(text)
@@ -1177,7 +1181,7 @@ class LineReader:
             x, *numbers = numbers
         if len(numbers) == 1:
             return labelled_points(x, [(DEFAULT_LABEL, numbers[0])])
-        names = self.names_by_header(len(numbers)) or places(numbers)
+        names = self.names_by_header(len(numbers)) or counted_names(len(numbers))
         return labelled_points(x, zip(names, numbers, strict=True))
 
     def points_of_groups(self, x: float, unnamed: list[float], groups: list[Group]) -> list[Point]:
@@ -1187,7 +1191,7 @@ class LineReader:
         numbers = [number for group in groups for number in self.labelled_numbers(group)]
         if not numbers:
             raise ValueError(f"more than {MAX_ALIKE_LABELS} labels that differ in their digits only")
-        values: Numbers = []
+        values: LabelledNumbers = []
         for label, number in numbers:
             if label in TIME_KEYS and len(numbers) > 1 and is_about_now(number):    # ts=1790000000 temp=21.5
                 x = number
@@ -1195,7 +1199,7 @@ class LineReader:
                 values.append((label, number))
         return labelled_points(x, values)
 
-    def labelled_numbers(self, group: Group) -> Numbers:
+    def labelled_numbers(self, group: Group) -> LabelledNumbers:
         """The numbers behind a name, each with its label: the name alone, with a number of its own, or with columns.
 
         Once two numbers behind a name were columns, they are: "wind -3 5" says what "wind 3 5" is.
@@ -1212,7 +1216,7 @@ class LineReader:
             return [(name, group.numbers[0])]
         if not group.may_be_numbered() and len(self.names_of_columns) < MAX_SHAPES:
             self.names_of_columns.add(name)
-        names = places(group.numbers)
+        names = counted_names(count)
         if count >= 3:                      # then the name may have a name in the header, too: "Device", as iostat says
             names = self.names_by_header(count, count + 1) or names
         return [(f"{name}/{column}", number) for column, number in zip(names[-count:], group.numbers, strict=True)]
@@ -1315,9 +1319,9 @@ def numbers_of_columns(columns: list[str]) -> list[float]:
     return numbers if any(columns) else []
 
 
-def places(columns: list[float]) -> list[str]:
-    """Columns without names are counted: "1", "2" and so on."""
-    return [str(place) for place in range(1, len(columns) + 1)]
+def counted_names(count: int) -> list[str]:
+    """The names of so many columns that have none: "1", "2" and so on."""
+    return [str(place) for place in range(1, count + 1)]
 
 
 def delimiter_of(text: str) -> str | None:
@@ -1461,14 +1465,14 @@ def publish_lines(publisher: zmq.green.Socket) -> int:
     dropped = ThrottledLog("dropped", "line")
     reader = LineReader(drop_header=lambda line: dropped.add("no number in it", excerpt(line)))
     has_subscriber = False
-    number = 0
-    for number, line in enumerate(read_lines(), 1):
+    line_count = 0
+    for line_count, line in enumerate(read_lines(), 1):
         if not line.strip():
             continue
         try:
             points = reader.read(line)
         except ValueError as error:
-            dropped.add(str(error), f"line {number}, {excerpt(line)}")
+            dropped.add(str(error), f"line {line_count}, {excerpt(line)}")
             continue
         if points and not has_subscriber:   # without one, the points would be dropped
             publisher.recv()                # the subscription; libzmq keeps it when the server is away for a while
@@ -1477,26 +1481,26 @@ def publish_lines(publisher: zmq.green.Socket) -> int:
             publisher.send(encode_point(point.x, point.y, point.label))
     reader.forget_new_header()
     dropped.report()
-    return number
+    return line_count
 
 
 def read_lines() -> Iterator[bytes]:
     """The lines of standard input without their ends. They are waited for in a thread, so that the hub goes on."""
     os.set_blocking(STDIN, True)            # it may be shared with a program that has set it otherwise
     read_in_thread = gevent.get_hub().threadpool.apply
-    rest = b""
+    half_line = b""                         # what has come of a line without its end
     ended_in_return = False
     while chunk := read_in_thread(os.read, (STDIN, STDIN_CHUNK_BYTES)):
         if ended_in_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]               # the second half of a "\r\n" that the reading has cut in two
         ended_in_return = chunk.endswith(b"\r")
         parts = LINE_END.split(chunk)
-        parts[0] = rest + parts[0]
-        *lines, rest = parts
+        parts[0] = half_line + parts[0]
+        *lines, half_line = parts
         yield from lines
-        rest = rest[:MAX_PAYLOAD_BYTES + 1]     # of a line without an end, this is enough to refuse it
-    if rest:
-        yield rest
+        half_line = half_line[:MAX_PAYLOAD_BYTES + 1]   # this is enough to refuse the line
+    if half_line:
+        yield half_line
 
 
 def send_lines(endpoint: str) -> None:
@@ -1573,7 +1577,7 @@ class History:
     def add_label(self, name: str) -> Label:
         """A new label. Raises ValueError if all places are taken, and none has been silent for long."""
         if len(self.labels) >= MAX_LABELS:
-            longest_silent = min(self.labels, key=lambda name: self.labels[name].heard_at)
+            longest_silent = min(self.labels, key=lambda other: self.labels[other].heard_at)
             if time.monotonic() - self.labels[longest_silent].heard_at < LABEL_SILENCE_SECONDS:
                 raise ValueError(f"more than {MAX_LABELS} labels")
             del self.labels[longest_silent]
@@ -1845,9 +1849,11 @@ def has_only_ipv6(endpoint: str) -> bool:
     It would also make the banner call 127.0.0.1 [::ffff:127.0.0.1].
     """
     host = endpoint.partition("://")[2].rpartition(":")[0].strip("[]")
+    if host in ("", "*"):                   # a path, or all addresses of IPv4: nothing to ask a name server for
+        return False
     try:
         addresses = socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError):         # it is no host but a path, an interface or *
+    except (OSError, UnicodeError):         # an interface, or no host at all
         return False
     return all(family == socket.AF_INET6 for family, *_ in addresses)
 
@@ -1877,7 +1883,7 @@ def watch_connection(connector: zmq.Socket, monitor: zmq.Socket, other_side: str
 # ---- Doors: who may come in? ----------------------------------------------------------------------------------------
 
 HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)    # RFC 9110 §7.2
-ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)   # RFC 6454 §7
+ORIGIN = re.compile("(https?)://" + HOST.pattern, re.ASCII | re.IGNORECASE)     # RFC 6454 §7
 SCHEME_PORTS = {"http": 80, "https": 443}   # https: behind a proxy that speaks TLS on the port of our page
 WEBSOCKET_KEY = re.compile("[A-Za-z0-9+/]{22}==")   # 16 bytes in base64 (RFC 6455 §4.1)
 
@@ -2117,7 +2123,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         parser.error("argument --host: empty")
     if not 0 <= options.history <= MAX_HISTORY:
         parser.error(f"argument --history: not a number from 0 to {MAX_HISTORY}")
-    check_places(options)
+    check_ports_and_endpoints(options)
     return options
 
 
@@ -2129,7 +2135,7 @@ def allowed_host(text: str) -> re.Match[str]:
     return match
 
 
-def check_places(options: argparse.Namespace) -> None:
+def check_ports_and_endpoints(options: argparse.Namespace) -> None:
     """Ends the program where a port or an endpoint cannot be."""
     for option, port in (("--http-port", options.http_port), ("--ws-port", options.ws_port)):
         if not 0 <= port <= MAX_PORT:

@@ -119,7 +119,7 @@ def test_an_address_keeps_its_view_through_the_redirect_that_adds_the_port(sourc
     ramp(send, 250, "b", step=100)
     page = open_tab(f"{server.url}?span=60&y=-1,1&apart&points=200")
     wait_until(lambda: len(lines(page)) == 2)
-    assert page.url == f"{server.url}?ws={server.ws_port}&span=60&y=-1,1&apart&points=200"
+    assert page.url == f"{server.url}?ws={server.ws_port}&span=60&y=-1,1&apart=&points=200"
     assert axes(page)["y"] == [-1, 1] and axes(page)["x"][1] - axes(page)["x"][0] == 60_000
     page.select_option("#span", "")
     page.click("#apart")
@@ -302,6 +302,16 @@ def test_it_says_how_many_points_come_in_a_second_and_history_is_none_of_them(zw
     wait_until(lambda: page.evaluate("received") >= received + 600)
     said = wait_until(lambda: page.inner_text("#rate"))
     assert 6 <= int(said.split()[0]) <= 15, said
+
+
+def test_after_the_timers_of_a_hidden_tab_have_slept_it_still_says_how_many_points_come_in_a_second(feed):
+    page = feed().page
+    page.evaluate("""() => {
+        openedAt -= 10 * SECOND;  // all history has come
+        countedAt -= 59 * SECOND;  // since when no timer was run
+        addMessage(Array.from({length: 600}, (_, i) => ({x: i, y: i}))); }""")
+    wait_until(lambda: page.inner_text("#rate"))
+    assert 9 <= int(page.inner_text("#rate").split()[0]) <= 11
 
 
 def test_a_screen_reader_finds_its_way(zws, open_tab):

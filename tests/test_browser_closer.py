@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from browser import NOW, axes, colors, drag, entries, hover, length, place, toggle, values
+from browser import NOW, axes, colors, drag, entries, hover, length, place, still, toggle, values
 from conftest import wait_until
 
 
@@ -359,18 +359,38 @@ def test_a_run_of_turns_is_one_step_for_escape(feed):
     wait_until(lambda: state(page) == "Live")
 
 
-def test_turns_with_a_rest_between_them_are_two_steps(feed):
+def test_turns_with_something_between_them_are_two_steps(feed):
     feed = feed()
     page = feed.page
     points = feed.line("a", 101, 0.1)
     turn(page, -100, points[50][0])
     wait_until(lambda: length(page) < 9)
-    first = axes(page)["x"]
-    page.evaluate("new Promise(done => setTimeout(done, 600))")
-    turn(page, -100)
-    wait_until(lambda: axes(page)["x"] != first)
+    drag(page, points[40][0], points[60][0])
+    wait_until(lambda: length(page) < 3)
+    dragged = axes(page)["x"]
+    turn(page, -100, points[50][0])
+    wait_until(lambda: axes(page)["x"][0] > dragged[0])
     page.keyboard.press("Escape")
-    assert axes(page)["x"] == first
+    assert axes(page)["x"] == dragged
+
+
+@pytest.mark.parametrize("look_wider", [lambda page: turn(page, 100), lambda page: page.keyboard.press("-")])
+def test_a_picture_that_was_moved_back_is_not_thrown_to_the_end_where_one_looks_wider(feed, look_wider):
+    feed = feed("&span=10")
+    page = feed.page
+    points = feed.line("a", 600, 0.1)
+    page.keyboard.down("Shift")
+    drag(page, NOW - 8000, NOW - 1000)
+    page.keyboard.up("Shift")
+    moved = wait_until(lambda: axes(page)["x"][1] < NOW - 6000 and axes(page)["x"])
+    look_wider(page)
+    still(page)
+    assert axes(page)["x"] == moved and points[0][0] < moved[0]
+    turn(page, -100)
+    wait_until(lambda: length(page) < 9)
+    turn(page, 300)
+    wait_until(lambda: length(page) == pytest.approx(10))
+    assert abs(axes(page)["x"][1] - moved[1]) < 3000, "it is about where it was"
 
 
 def test_no_turn_goes_below_a_millisecond_or_is_wild(feed):

@@ -157,6 +157,9 @@ def test_a_line_outside_a_fixed_scale_says_so_and_fills_nothing(feed):
         assert pixel(page, NOW - 4950, y)[3] == 0, "nothing is drawn there"
     feed.line("high", ago=-10, value=lambda i: 4)
     assert entries(page)["high"]["note"] == "" and pixel(page, NOW + 5050, 1)[3] > 0
+    toggle(page, "low")
+    feed.line("low", ago=-10, value=lambda i: 4)
+    assert entries(page)["low"]["note"] == "", "also while it is hidden"
 
 
 def test_what_an_address_cannot_mean_is_left_alone(feed):
@@ -487,7 +490,8 @@ def test_a_rhythm_is_steady_or_not_whatever_its_size(feed):
     chance = random.Random(1)
     rhythms = {"clock": (lambda: 1, 1), "jitter": (lambda: chance.uniform(0.7, 1.3), 1),
                "chance": (lambda: chance.expovariate(1), 0), "people": (lambda: chance.lognormvariate(0, 2), 0),
-               "batches": (lambda: 1 if chance.random() < 0.2 else 0.01, 0)}
+               "batches": (lambda: 1 if chance.random() < 0.2 else 0.01, 0),
+               "pairs": (lambda: 1 if chance.random() < 0.5 else 0.01, 0)}
     for label, (interval, breaks) in rhythms.items():
         for size in (10, 100_000):
             name = f"{label} of {size} ms"
@@ -495,6 +499,17 @@ def test_a_rhythm_is_steady_or_not_whatever_its_size(feed):
             feed.send(name, *[[START + x + (40 * size if i > 150 else 0), 1] for i, x in enumerate(times)])
             assert sum(point is None for point in lines(page)[name]) == breaks, name
             toggle(page, name)
+
+
+@pytest.mark.parametrize(("before", "queue", "after"), [(250, 50, 20), (20, 50, 0), (300, 50, 300), (100, 10, 5)])
+def test_an_outage_is_a_silence_also_where_a_queue_of_points_comes_at_once_after_it(feed, before, queue, after):
+    feed = feed()
+    times = list(accumulate([0] + [100] * before + [5000] + [0.02] * (queue - 1) + [100] * after))
+    feed.send("a", *[[NOW - times[-1] + time, 1] for time in times])
+    for span in ("", "60"):
+        feed.page.select_option("#span", span)
+        if span or after < 100:
+            assert lines(feed.page)["a"].count(None) == 1, span
 
 
 def test_a_silence_is_one_also_where_one_looks_closer_and_in_a_short_span(feed):
