@@ -70,7 +70,7 @@ from publisher import POINT, POINT_BYTES
 
 HERE = Path(__file__).resolve().parent
 LOAD_CORE, SERVER_CORE = 0, 1
-CASES = "1000x10,1000x100,1000x200,1000x1000,1000x4000,4000x10,9000x10"
+CASES = "1000x100,1000x1000,1000x4000,1000x10000,4000x10,9000x10,1xmax"
 WARM_UP, TAIL = 1.55, 0.25  # seconds of points before and after the interval, which begins between two points
 PATIENCE = 2                # seconds after the last point: what has not come by then is lost
 DISTURBED = 0.1             # of a core taken by others: then the row says so
