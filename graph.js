@@ -1613,24 +1613,37 @@ function paintStrip(context, {plot}, resolution) {
   context.drawImage(canvas, Math.round(left), Math.round(top), canvas.width / resolution, canvas.height / resolution);
 }
 
-// A text stands where it stands on the page, but in one row: one that is too long is squeezed.
+// A text stands where it stands on the page. A name that is too long for its strip is squeezed.
 function paintText(context, node) {
-  const {right} = node.getBoundingClientRect();
-  const {left, top, width, height} = boxOfText(node);
+  const {left, top, right, width, height} = node.getBoundingClientRect();
   const {fontWeight, fontSize, fontFamily, color, fill, visibility} = getComputedStyle(node);
   const isSeen = width > 0 && height > 0 && visibility === "visible";
   if (!isSeen || node.children.length || !node.textContent) return;
+  const isTick = node instanceof SVGElement;
   context.font = `${fontWeight} ${fontSize} ${fontFamily}`;
-  context.fillStyle = node instanceof SVGElement ? fill : color;
-  const {fontBoundingBoxAscent: ascent, fontBoundingBoxDescent: descent} = context.measureText(node.textContent);
-  context.fillText(node.textContent, left, top + (height + ascent - descent) / 2, right - left);
+  context.fillStyle = isTick ? fill : color;
+  const rows = isTick ? [{text: node.textContent, left, top, height}] : rowsOf(node.firstChild);
+  for (const row of rows) {
+    const {fontBoundingBoxAscent: ascent, fontBoundingBoxDescent: descent} = context.measureText(row.text);
+    context.fillText(row.text, row.left, row.top + (row.height + ascent - descent) / 2, right - row.left);
+  }
 }
 
-// Without the margins that the element may have around it.
-function boxOfText(node) {
-  const text = document.createRange();
-  text.selectNodeContents(node);
-  return text.getBoundingClientRect();
+// The rows into which the browser has broken a text, and where they are.
+function rowsOf(textNode) {
+  const rows = [];
+  const range = document.createRange();
+  let place = 0;
+  for (const letter of textNode.data) {
+    range.setStart(textNode, place);
+    place += letter.length;
+    range.setEnd(textNode, place);
+    const {left, top, height} = range.getBoundingClientRect();
+    const row = rows.at(-1);
+    if (row && top < row.top + row.height) row.text += letter;
+    else rows.push({text: letter, left, top, height});
+  }
+  return rows;
 }
 
 // ---- connection ----
