@@ -294,7 +294,7 @@ function expectedInterval(intervals) {
   const usual = usualInterval(intervals);
   const isLong = interval => interval > UNUSUAL_TIMES * usual;
   const isShort = interval => interval < usual / UNUSUAL_TIMES;
-  const beginsBurst = (interval, index) => isShort(interval) && !(index > 0 && isShort(intervals[index - 1]));
+  const beginsBurst = (interval, index) => isShort(interval) && (index === 0 || !isShort(intervals[index - 1]));
   const unusual = intervals.filter((interval, index) => isLong(interval) || beginsBurst(interval, index));
   const isSteady = STEADY_INTERVALS * unusual.length <= intervals.length;
   return isSteady ? usual : most(intervals);
@@ -308,12 +308,15 @@ function latestIntervals({xs, start, end}) {
   return intervalsOf(xs.slice(Math.max(start, end - LATEST_INTERVALS - 1), end));
 }
 
-// The intervals of a span and a little beyond; where they are very many, the latest of them.
+// The intervals of a span and a little beyond; where they are very many, some of them.
 function intervalsAround(points, span) {
   const {from, to} = points.placesIn(span);
-  const end = Math.min(to + RHYTHM_POINTS, points.end);
-  const first = Math.max(from - RHYTHM_POINTS - 1, end - MOST_INTERVALS - 1, points.start);
-  return intervalsOf(points.xs.slice(first, end));
+  const first = Math.max(from - RHYTHM_POINTS, points.start + 1);
+  const behind = Math.min(to + RHYTHM_POINTS, points.end);
+  const stride = Math.ceil((behind - first) / MOST_INTERVALS);
+  const intervals = [];
+  for (let place = first; place < behind; place += stride) intervals.push(points.xs[place] - points.xs[place - 1]);
+  return intervals;
 }
 
 function isStopped({arrivals, heard}, now) {
@@ -856,7 +859,8 @@ const fitting = extremes => (chosen.log ? fittingLogScale(extremes) : fittingSca
 
 function fitStrip(strip, group, now) {
   const some = group.filter(line => line.extremes);
-  if (some.length) {
+  if (some.length === 1) strip.scale = some[0].scale;  // which is kept when strips are built again
+  if (some.length > 1) {
     const low = least(some.map(line => line.extremes.low));
     const high = most(some.map(line => line.extremes.high));
     strip.scale = settledScale(strip.scale, fitting({low, high}), now);
@@ -1289,7 +1293,7 @@ const KEY_TURNS = {"+": -MOST_PER_TURN, "-": MOST_PER_TURN};  // the same by key
 
 const fingers = new Map();  // on the graph: pointerId -> the last event
 let grip = null;  // {time, part, length, distance, isMoving}: the time that is held, and how it all was at first
-let rangeOfTurns = null;  // what the wheel, or a key, has shown last
+let rangeOfTurns = null;  // what is shown, if that was a turn of the wheel or a key
 
 const isBeingDragged = () => drag !== null || grip !== null;
 const wholeSpan = () => (paused ? paused.span : span);
@@ -1318,8 +1322,8 @@ function moveGrip(event) {
   grip.isMoving = true;
 }
 
-// The span in which a time is at this part. It is no longer than the whole that was paused, and ends no later; but it
-// may begin earlier, though not before `earliest`.
+// The span in which a time is at this part. It is no longer than the whole that was paused, ends no later than that, and
+// begins no earlier than that or `earliest`, whichever is older.
 function spanAround(time, part, wantedLength, earliest) {
   const whole = wholeSpan();
   const length = clamp(wantedLength, Math.min(SHORTEST_SPAN, lengthOf(whole)), lengthOf(whole));
@@ -1352,18 +1356,21 @@ function rangeStretched(part, turn) {
   const whole = wholeSpan();
   const isWidest = lengthOf(span) > lengthOf(whole) - SHORTEST_SPAN;  // computed times are not exact
   if (turn > 0 && isWidest) return span;
-  const range = spanAround(timeAt(part), part, Math.exp(turn) * lengthOf(span), span.left);
+  const earliest = span.left < whole.left ? oldestX() : whole.left;  // if it has been moved there, it may stay there
+  const range = spanAround(timeAt(part), part, Math.exp(turn) * lengthOf(span), earliest);
   const isWhole = Math.abs(range.left - whole.left) + Math.abs(range.right - whole.right) < SHORTEST_SPAN;
   return isWhole ? whole : range;
 }
 
 // Turns that follow each other, with nothing else between them, are one step: Escape takes them back at once.
 function turnTo(range) {
-  const isSameStep = span === rangeOfTurns;
-  rangeOfTurns = range;
-  if (paused && range === paused.span) showWhole();
-  else if (isSameStep) showStill(range);
+  if (paused && range === paused.span) {
+    showWhole();
+    return;
+  }
+  if (span === rangeOfTurns) showStill(range);
   else lookCloser(range);
+  rangeOfTurns = range;
 }
 
 // ---- pausing: the picture rests, while points go on coming ----
@@ -1395,6 +1402,7 @@ function togglePause() {
 
 function showStill(range) {
   span = range;
+  rangeOfTurns = null;
   showSpanInMenu();
   outdateFits();
   draw();
@@ -1416,7 +1424,7 @@ document.addEventListener("keydown", event => {  // wherever the focus is
   const isOther = event.ctrlKey || event.altKey || event.metaKey || event.target === element("span");
   const isOurs = event.code === "Space" || event.key === "Escape" || KEYS[event.key] || KEY_TURNS[event.key];
   const isOfPanel = event.target.closest("#view, #panel");
-  const isOfTable = KEYS[event.key] && event.target === element("statistics");  // they scroll it
+  const isOfTable = KEYS[event.key] && isTabLeading && event.target === element("statistics");  // they scroll it
   const isOfButton = event.code === "Space" && isTabLeading && event.target.matches("button");
   if (isOther || !isOurs || isOfButton || isOfTable || isOfPanel && event.key !== "Escape") return;
   event.preventDefault();

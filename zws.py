@@ -1038,12 +1038,12 @@ class Group:
         self.words: list[str] = []
         self.numbers: list[float] = []
         self.signs: list[bool] = []         # for each number: whether it follows a : or =
-        self.is_dense = False               # whether its second number follows the first, perhaps with such a sign
+        self.is_second_next = False         # whether its second number follows the first, perhaps with such a sign
 
     def add(self, number: float, follows_sign: bool, follows_number: bool) -> None:
         """Adds a number that stands behind the others."""
         if len(self.numbers) == 1:
-            self.is_dense = follows_number
+            self.is_second_next = follows_number
         self.numbers.append(number)
         self.signs.append(follows_sign)
 
@@ -1054,7 +1054,8 @@ class Group:
     def may_be_numbered(self) -> bool:
         """Whether its first number may belong to the name, as in "room 2 7" or "Core 0: 45"."""
         first = self.numbers[0]
-        return self.is_dense and not self.signs[0] and isinstance(first, int) and first <= MAX_NUMBER_IN_NAME
+        is_short = isinstance(first, int) and first <= MAX_NUMBER_IN_NAME
+        return is_short and self.is_second_next and not self.signs[0]
 
 
 class LineReader:

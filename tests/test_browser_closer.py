@@ -372,6 +372,15 @@ def test_turns_with_something_between_them_are_two_steps(feed):
     wait_until(lambda: axes(page)["x"][0] > dragged[0])
     page.keyboard.press("Escape")
     assert axes(page)["x"] == dragged
+    turn(page, 1000, points[50][0])
+    for _ in range(9):
+        turn(page, 100)
+    wait_until(lambda: length(page) == pytest.approx(9.9))
+    whole = axes(page)["x"]
+    turn(page, -100)
+    wait_until(lambda: length(page) < 9)
+    page.keyboard.press("Escape")
+    assert axes(page)["x"] == whole and state(page) == "Still", "the whole was a step"
 
 
 @pytest.mark.parametrize("look_wider", [lambda page: turn(page, 100), lambda page: page.keyboard.press("-")])
@@ -386,11 +395,12 @@ def test_a_picture_that_was_moved_back_is_not_thrown_to_the_end_where_one_looks_
     look_wider(page)
     still(page)
     assert axes(page)["x"] == moved and points[0][0] < moved[0]
-    turn(page, -100)
+    middle = (moved[0] + moved[1]) / 2
+    turn(page, -100, middle)
     wait_until(lambda: length(page) < 9)
-    turn(page, 300)
+    turn(page, 100)
     wait_until(lambda: length(page) == pytest.approx(10))
-    assert abs(axes(page)["x"][1] - moved[1]) < 3000, "it is about where it was"
+    assert axes(page)["x"] == pytest.approx(moved, abs=50), "it is where it was"
 
 
 def test_no_turn_goes_below_a_millisecond_or_is_wild(feed):
