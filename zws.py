@@ -267,7 +267,7 @@ class Queue:
         """Has each tab that is not full take its next frame and send it. For a full tab, the hub does.
 
         First a group of tabs takes, then the group sends: to repeat one step keeps its code in the processor's cache,
-        and a small group keeps its frames there, too. Tab by tab would cost a tenth more.
+        and a small group keeps its frames there, too. Tab by tab would cost a fifth more.
         """
         ready_tabs = [tab for tab in self.tabs if not tab.unsent]
         for start in range(0, len(ready_tabs), TABS_IN_A_GROUP):
@@ -859,7 +859,7 @@ def points_of_object(fields: dict[str, Any]) -> list[Point]:
         return labelled_points(x, numbers_in(fields))
     for key in fields:
         if key not in POINT_KEYS:
-            say_passed_over(key, "not a part of a point with y")
+            say_passed_over(key, "it is not a part of a point with y")
     if "x" in fields and time_of_value(fields["x"]) is None:
         raise ValueError("x is not a number or a date")
     return [Point(x, checked_y(fields["y"]), checked_label(fields.get("label", DEFAULT_LABEL)))]
@@ -896,43 +896,49 @@ def time_of_value(value: Any) -> float | None:
 
 
 def numbers_in(fields: dict[str, Any], outer: str = "", depth: int = 1) -> Iterator[tuple[str, float]]:
-    """The numbers in an object and in the objects in it, each with its label. All else is passed over, and said once.
+    """The numbers in an object and in the objects in it, each with its label. Other values are passed over, but null
+    and times with a word in the log.
     """
     for key, value in fields.items():
         if isinstance(value, dict):
             if depth < MAX_DEPTH:
                 yield from numbers_in(value, f"{outer}{key}/", depth + 1)
+            else:
+                say_passed_over(outer + key, f"it lies deeper than {MAX_DEPTH} objects")
         elif not outer and key in TIME_KEYS:
             continue
         elif is_number(value):
             yield outer + key, value
         elif key == "label":
-            say_passed_over(outer + key, "of use only beside y")
+            say_passed_over(outer + key, "it is of use only beside y")
         elif value is not None:
-            say_passed_over(outer + key, "not a number")
+            say_passed_over(outer + key, "it is not a number")
 
 
 keys_said: set[str] = set()
 
 
 def say_passed_over(key: str, reason: str) -> None:
-    """Says in the log that what stands under this key of an object has no effect: once, for the first MAX_KEYS_SAID."""
+    """Says in the log that what stands under this key, or label, has no effect: once, for the first MAX_KEYS_SAID."""
     if key not in keys_said and len(keys_said) < MAX_KEYS_SAID:
         keys_said.add(key)
-        log.warning("passed over: %s is %s", excerpt(key.encode(errors="replace")), reason)
+        log.warning("passed over: %s, as %s", excerpt(key.encode(errors="replace")), reason)
 
 
 def labelled_points(x: float, numbers: Iterable[tuple[str, float]]) -> list[Point]:
     """A point for each number with its label. Of several, one that cannot be a point is passed over."""
     points = []
-    reason = "no number in it"
+    reasons: dict[str, str] = {}            # by label: why its number is no point
     for label, number in numbers:
         try:
             points.append(Point(x, checked_y(number), checked_label(label)))
         except ValueError as error:
-            reason = str(error)
+            reasons[label] = str(error)
     if not points:
-        raise ValueError(reason)
+        first_reason = next(iter(reasons.values()), "no number in it")
+        raise ValueError(first_reason)
+    for label, reason in reasons.items():
+        say_passed_over(label, reason)
     return points
 
 

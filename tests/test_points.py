@@ -334,12 +334,24 @@ def test_a_key_that_has_no_effect_is_said_once(zws, publish):
             send({"y": 1, "lable": "a", "x": 1, "ts": 2})
             send({"temp": 21.5, "room": {"state": "ON", "x": None}, "time": 1})
             assert [json.loads(tab.recv(10)).get("label") for _ in range(2)] == [None, "temp"]
-        assert server.stderr.splitlines() == ["zws: passed over: 'lable' is not a part of a point with y",
-                                              "zws: passed over: 'room/state' is not a number"]
+        assert server.stderr.splitlines() == ["zws: passed over: 'lable', as it is not a part of a point with y",
+                                              "zws: passed over: 'room/state', as it is not a number"]
         send({"y": 1, "label": "b"} | {f"key{number}": 0 for number in range(100)})
         assert json.loads(tab.recv(10))["label"] == "b"
     lines = wait_until(lambda: server.stderr.splitlines()[2:])
-    assert len(lines) == 18 and lines[0] == "zws: passed over: 'key0' is not a part of a point with y"
+    assert len(lines) == 18 and lines[0] == "zws: passed over: 'key0', as it is not a part of a point with y"
+
+
+def test_of_several_numbers_one_that_cannot_be_a_point_is_said_too(zws, publish):
+    server = zws("--source", "none")
+    send = publish(server)
+    with server.connect() as tab:
+        send({"temp": 21.5, "big": float("inf"), "k" * 65: 1, "a": {"b": {"c": {"d": {"e": 1}}}}})
+        assert json.loads(tab.recv(10))["label"] == "temp"
+    lines = wait_until(lambda: len(server.stderr.splitlines()) >= 3 and server.stderr.splitlines())
+    assert sorted(lines) == ["zws: passed over: 'a/b/c/d', as it lies deeper than 4 objects",
+                             "zws: passed over: 'big', as y is Infinity",
+                             f"zws: passed over: '{'k' * 40}'..., as label is not text of 1 to 64 characters"]
 
 
 # Time
