@@ -97,8 +97,8 @@ class Points {
     return {from: this.firstPlace(x => x >= left), to: this.firstPlace(x => x > right)};
   }
 
-  // The same, with the neighbour on either side, so that the line goes on to the edges of the graph. In steps the one
-  // to the left is of use alone, too; a line that begins only behind the span has nothing in it.
+  // The same, with the neighbour on either side, so that the line goes on to the edges of the graph. The left one is
+  // taken also where no point follows, since its value may hold until now.
   placesThrough(span) {
     const {from, to} = this.placesIn(span);
     const goesOnToTheLeft = from > this.start && (from === this.end || this.xs[from] > span.left);
@@ -1322,8 +1322,8 @@ function moveGrip(event) {
   grip.isMoving = true;
 }
 
-// The span in which a time is at this part. It is no longer than the whole that was paused, ends no later than that, and
-// begins no earlier than that or `earliest`, whichever is older.
+// The span in which a time is at this part. It is no longer than the whole that was paused and ends no later. It begins
+// no earlier than the whole or `earliest`, whichever is older.
 function spanAround(time, part, wantedLength, earliest) {
   const whole = wholeSpan();
   const length = clamp(wantedLength, Math.min(SHORTEST_SPAN, lengthOf(whole)), lengthOf(whole));
@@ -1657,8 +1657,8 @@ function rowsOf(textNode) {
 // ---- connection ----
 
 const DEFAULT_WS_PORT = 9999;  // as in zws.py, which names any other one in the address
-const FIRST_WAIT = SECOND / 2;  // after a connection that was open, before the page tries again; then twice as long
-const LONGEST_WAIT = 4 * SECOND;  // each time
+const FIRST_WAIT = SECOND / 2;  // before the page connects again, if it was connected; then twice as long,
+const LONGEST_WAIT = 4 * SECOND;  // but no longer than this
 const FAILURES_IN_A_ROW = 2;  // after so many it seems to be no passing fault
 
 let wasConnected = false;
